@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh machine with Python 3.11 or 3.12: `make demo` and `make test`.
+PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## Show the targets.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/run.stamp ## Set up, then train, evaluate and compare on the examples with a real stack.
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/dev.stamp ## Set up, then run the tests.
+	@$(BIN)/pytest -q
+
+lint: $(VENV)/dev.stamp ## Check style, types and walls.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/dev.stamp ## Measure what we claim about speed.
+	@$(BIN)/python benchmarks/words_to_run.py
+
+clean: ## Remove the set-up.
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LML needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+# One install for both stamps would be slower to start with: the demo needs no test tools.
+$(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bot,worker]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp tests/support/install_emulator.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bot,worker,dev]'
+	$(BIN)/python tests/support/install_emulator.py
+	@touch $@

@@ -1,0 +1,37 @@
+"""The bell between workers and whoever shows runs: a Redis stream. What it rings for stands in the log."""
+
+from typing import TYPE_CHECKING, Any
+
+from shared.wire import EVENTS_STREAM, EVENTS_STREAM_LENGTH
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+def connect(redis_url: str) -> "Redis":
+    """A client with time limits, so that a Redis that hangs never hangs its caller."""
+    from redis import Redis
+
+    return Redis.from_url(redis_url, socket_connect_timeout=3, socket_timeout=5, decode_responses=True)
+
+
+def ring(client: "Redis", run: int) -> None:
+    """Tell whoever listens that a run has a new event."""
+    client.xadd(EVENTS_STREAM, {"run": run}, maxlen=EVENTS_STREAM_LENGTH, approximate=True)
+
+
+def last_ring(client: "Redis") -> str:
+    """The id after which `wait` hears new rings; ask for it before reading the log."""
+    newest: Any = client.xrevrange(EVENTS_STREAM, count=1)
+    return str(newest[0][0]) if newest else "0-0"
+
+
+def wait(client: "Redis", after: str, *, timeout_s: float) -> str:
+    """Wait for a ring after the given id, at most `timeout_s` seconds; returns the id to wait after next."""
+    heard: Any = client.xread({EVENTS_STREAM: after}, block=max(1, int(timeout_s * 1000)))
+    if not heard:
+        return after
+    rings = next(iter(heard.values())) if isinstance(heard, dict) else heard[0][1]
+    while rings and isinstance(rings[0], list) and rings[0] and isinstance(rings[0][0], list | tuple):
+        rings = rings[0]
+    return str(rings[-1][0])

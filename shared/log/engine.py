@@ -1,0 +1,142 @@
+"""The way into the log: SQLite in WAL mode with `BEGIN IMMEDIATE` on writes, or Postgres; the same code for both.
+
+Why IMMEDIATE: with WAL and SQLite's default BEGIN, 440 of 600 concurrent writes failed; with IMMEDIATE none did
+(docs/decisions/0002-log.md).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from shared.errors import LmlError, unavailable
+
+SCHEMA_REVISION = "0001"
+"""The newest migration; a test holds it equal to the migrations folder."""
+
+_MIGRATION_LOCK = 4_242_001
+"""The key of the Postgres advisory lock under which one process migrates while the others wait."""
+
+
+class Log:
+    """The log's engine. Cheap to make; it connects when it is asked something.
+
+    With `pooled=False` no connection outlives its block, as the process that forks runs needs it.
+    """
+
+    def __init__(self, url: str, *, pooled: bool = False) -> None:
+        try:
+            self.url = make_url(url)
+            self.engine = _engine(self.url, pooled=pooled)
+        except (ArgumentError, ModuleNotFoundError) as error:
+            raise unavailable(
+                "database_url_bad",
+                "LML_DATABASE_URL is not the address of a database that LML knows.",
+                "Use postgresql://user:password@host/database or sqlite:////path/to/log.db.",
+            ) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A block that only reads."""
+        with self._connection(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A block that commits as a whole, or not at all when it raises."""
+        with self._connection(writes=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _connection(self, *, writes: bool) -> Iterator[Connection]:
+        try:
+            with self.engine.connect().execution_options(lml_writes=writes) as connection, connection.begin():
+                yield connection
+        except (OperationalError, InterfaceError) as error:
+            raise self._away(error) from error
+
+    def _away(self, error: DBAPIError) -> LmlError:
+        reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        if "disk is full" in reason or "No space left" in reason:
+            return unavailable(
+                "disk_full", f"The log at {self.address} cannot be written: {reason}.", "Free some disk space there."
+            )
+        return unavailable(
+            "database_unavailable",
+            f"The log's database at {self.address} does not answer: {reason}.",
+            "Start it, or correct LML_DATABASE_URL; then run the command again.",
+        )
+
+    @property
+    def address(self) -> str:
+        """Where the log is, without its password."""
+        return (
+            str(self.url.database)
+            if self.url.get_backend_name() == "sqlite"
+            else self.url.render_as_string(hide_password=True)
+        )
+
+    def migrate(self) -> None:
+        """Bring the tables up to this version; parallel starts wait for the first."""
+        if self.url.get_backend_name() == "sqlite" and self.url.database not in (None, "", ":memory:"):
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        with self.read() as connection:
+            if _revision(connection) == SCHEMA_REVISION:
+                return
+        from shared.log.migrate import upgrade  # alembic: only the first start needs it
+
+        with self.write() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            if _revision(connection) != SCHEMA_REVISION:
+                upgrade(connection)
+
+
+def open_log(url: str, *, pooled: bool = False) -> Log:
+    """The log at an address, with its tables in place."""
+    log = Log(url, pooled=pooled)
+    log.migrate()
+    return log
+
+
+def now(connection: Connection) -> datetime:
+    """The database's clock: leases are judged by one clock, whatever the machines' say."""
+    if connection.dialect.name == "sqlite":
+        moment = connection.execute(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).scalar_one()
+        return datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)
+    clock: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return clock.astimezone(UTC)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return revision
+
+
+def _engine(url: URL, *, pooled: bool) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        options: dict[str, Any] = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+        return create_engine(url, connect_args={"connect_timeout": 5}, **options)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 15})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("lml_writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

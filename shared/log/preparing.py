@@ -1,0 +1,69 @@
+"""What a bot process holds while it acts for a run: its dataset on the way, its card about to be posted.
+
+Both are notes in the log, so that a bot that dies in between loses nothing and two bots double nothing.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, or_, select, update
+
+from shared.access import Source
+from shared.log import tables
+from shared.log.engine import now
+from shared.log.runs import Run, RunState, get
+
+
+def take_preparing(connection: Connection, *, owner: str, lease_s: float) -> Run | None:
+    """Take the oldest run from Slack whose dataset nobody fetches, under a lease; None when there is none.
+
+    The lease spares double work only: a run leaves `preparing` once, whoever tries.
+    """
+    moment, runs = now(connection), tables.runs.c
+    waiting = (
+        select(runs.id)
+        .where(
+            runs.source == Source.SLACK.value,
+            runs.state == RunState.PREPARING.value,
+            or_(runs.lease_until.is_(None), runs.lease_until < moment),
+        )
+        .order_by(runs.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    number: int | None = connection.execute(waiting).scalar_one_or_none()
+    if number is None:
+        return None
+    connection.execute(
+        update(tables.runs)
+        .where(runs.id == number)
+        .values(worker=owner, lease_until=moment + timedelta(seconds=lease_s))
+    )
+    return get(connection, number)
+
+
+def keep_preparing(connection: Connection, run: int, *, owner: str, lease_s: float) -> bool:
+    """Keep the run for another lease; False when it is not this owner's any more (it was cancelled, for example)."""
+    kept = connection.execute(
+        update(tables.runs)
+        .where(
+            tables.runs.c.id == run,
+            tables.runs.c.worker == owner,
+            tables.runs.c.state == RunState.PREPARING.value,
+        )
+        .values(lease_until=now(connection) + timedelta(seconds=lease_s))
+    )
+    return kept.rowcount > 0
+
+
+def note_posting(connection: Connection, run: int, *, owner: str, mark: str | None) -> bool:
+    """Write that the run's card is about to be posted, before it is; None takes that back, as it surely was not.
+
+    The mark stands where the message's ts will stand: whoever finds it there knows that the message may exist. False
+    when the card is not this owner's any more.
+    """
+    noted = connection.execute(
+        update(tables.cards)
+        .where(tables.cards.c.run_id == run, tables.cards.c.lease_owner == owner)
+        .values(message_ts=mark)
+    )
+    return noted.rowcount > 0

@@ -1,0 +1,301 @@
+"""Runs: written once when they are asked for, found again by whoever may see them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from shared.access import Principal, Source, Visibility
+from shared.errors import Problem, refused
+from shared.events import EVENT, AnyEvent, Cancelled, CancelRequested, Failed, Queued
+from shared.log import tables
+from shared.log.engine import now
+from shared.specs import SPEC_TYPES, AnySpec
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    PREPARING = "preparing"  # written; its dataset is on the way into the store
+    QUEUED = "queued"  # waits for a worker
+    RUNNING = "running"  # a worker has it, under a lease
+    SUCCEEDED = "succeeded"  # ended well
+    FAILED = "failed"  # ended badly
+    CANCELLED = "cancelled"  # stopped because someone asked
+
+    @property
+    def ended(self) -> bool:
+        """Nothing will happen to this run any more."""
+        return self in ENDED
+
+
+ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+WAITING = (RunState.PREPARING, RunState.QUEUED)
+
+
+class Run(BaseModel):
+    """A row of the log. Lenient: an older row may lack what has a default."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int
+    team_id: str
+    channel_id: str | None = None
+    visibility: Visibility
+    requested_by: str
+    source: Source
+    words: str
+    kind: str
+    name: str | None = None
+    spec: AnySpec
+    state: RunState
+    dataset_source: dict[str, Any] | None = None
+    dataset_name: str | None = None
+    dataset_sha256: str | None = None
+    dataset_size_bytes: int | None = None
+    attempts: int = 0
+    worker: str | None = None
+    cancel_requested: bool = False
+    last_event: int = 0
+    result: dict[str, Any] | None = None
+    problem: Problem | None = None
+    created_at: datetime
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Artifact(BaseModel):
+    """A file that a run made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What is known of a run when it is asked for."""
+
+    spec: AnySpec
+    words: str
+    principal: Principal
+    visibility: Visibility = Visibility.TEAM
+    trigger_id: str | None = None
+    dataset_name: str | None = None
+    dataset_source: dict[str, Any] | None = None
+    parents: Sequence[int] = field(default=())
+
+
+def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
+    """Write a run as preparing; returns its number, and False when this trigger had written it before."""
+    if new.trigger_id is not None:
+        known = _by_trigger(connection, new)
+        if known is not None:
+            return known, False
+    values = {
+        "team_id": new.principal.team_id,
+        "channel_id": new.principal.channel_id,
+        "visibility": new.visibility.value,
+        "requested_by": new.principal.user_id,
+        "source": new.principal.source.value,
+        "trigger_id": new.trigger_id,
+        "words": new.words,
+        "kind": new.spec.kind,
+        "name": getattr(new.spec, "name", None),
+        "spec": new.spec.model_dump(mode="json"),
+        "state": RunState.PREPARING.value,
+        "dataset_name": new.dataset_name,
+        "dataset_source": new.dataset_source,
+        "created_at": now(connection),
+    }
+    try:
+        with connection.begin_nested():
+            number: int = connection.execute(
+                insert(tables.runs).values(values).returning(tables.runs.c.id)
+            ).scalar_one()
+    except IntegrityError:
+        known = _by_trigger(connection, new)
+        if known is None:
+            raise
+        return known, False
+    for parent in dict.fromkeys(new.parents):
+        connection.execute(insert(tables.run_parents).values(run_id=number, parent_id=parent))
+    return number, True
+
+
+def _by_trigger(connection: Connection, new: NewRun) -> int | None:
+    number: int | None = connection.execute(
+        select(tables.runs.c.id).where(
+            tables.runs.c.team_id == new.principal.team_id, tables.runs.c.trigger_id == new.trigger_id
+        )
+    ).scalar_one_or_none()
+    return number
+
+
+def queue(
+    connection: Connection, run: int, *, dataset_sha256: str | None = None, dataset_size_bytes: int | None = None
+) -> bool:
+    """Let a prepared run wait for a worker; False when it is not preparing any more (it was cancelled)."""
+    moved = connection.execute(
+        update(tables.runs)
+        .where(tables.runs.c.id == run, tables.runs.c.state == RunState.PREPARING.value)
+        .values(
+            state=RunState.QUEUED.value,
+            dataset_sha256=dataset_sha256,
+            dataset_size_bytes=dataset_size_bytes,
+            queued_at=now(connection),
+        )
+    )
+    if moved.rowcount == 0:
+        return False
+    append_event(connection, run, Queued())
+    return True
+
+
+def fail_waiting(connection: Connection, run: int, problem: Problem) -> bool:
+    """End a run that no worker has as failed; False when one has it or it has ended."""
+    return _end_waiting(connection, run, RunState.FAILED, Failed(problem=problem), problem)
+
+
+def cancel(connection: Connection, run: int, *, by: str) -> RunState:
+    """Cancel a waiting run at once, or ask its worker to stop; returns the state that the run is in now.
+
+    A run that has ended stays as it is.
+    """
+    if _end_waiting(connection, run, RunState.CANCELLED, Cancelled(), None):
+        return RunState.CANCELLED
+    asked = connection.execute(
+        update(tables.runs)
+        .where(
+            tables.runs.c.id == run,
+            tables.runs.c.state == RunState.RUNNING.value,
+            tables.runs.c.cancel_requested.is_(False),
+        )
+        .values(cancel_requested=True)
+    )
+    if asked.rowcount:
+        append_event(connection, run, CancelRequested(by=by))
+    state: str = connection.execute(select(tables.runs.c.state).where(tables.runs.c.id == run)).scalar_one()
+    return RunState(state)
+
+
+def _end_waiting(connection: Connection, run: int, state: RunState, event: AnyEvent, problem: Problem | None) -> bool:
+    ended = connection.execute(
+        update(tables.runs)
+        .where(tables.runs.c.id == run, tables.runs.c.state.in_([waiting.value for waiting in WAITING]))
+        .values(state=state.value, problem=asdict(problem) if problem else None, ended_at=now(connection))
+    )
+    if ended.rowcount == 0:
+        return False
+    append_event(connection, run, event)
+    return True
+
+
+def append_event(connection: Connection, run: int, event: AnyEvent) -> int:
+    """Number an event and write it; the caller has made sure that it may."""
+    number: int = connection.execute(
+        update(tables.runs)
+        .where(tables.runs.c.id == run)
+        .values(last_event=tables.runs.c.last_event + 1)
+        .returning(tables.runs.c.last_event)
+    ).scalar_one()
+    body = event.model_dump(mode="json")
+    connection.execute(
+        insert(tables.events).values(run_id=run, number=number, at=now(connection), kind=event.kind, body=body)
+    )
+    return number
+
+
+def visible_to(principal: Principal) -> ColumnElement[bool]:
+    """The condition under which a principal sees a run; every query for people carries it."""
+    runs = tables.runs.c
+    if principal.sees_everything:
+        return runs.id > 0
+    return and_(
+        runs.team_id == principal.team_id,
+        or_(
+            runs.visibility == Visibility.TEAM.value,
+            and_(runs.visibility == Visibility.CHANNEL.value, runs.channel_id == principal.channel_id),
+            and_(
+                runs.visibility == Visibility.PRIVATE.value,
+                runs.channel_id == principal.channel_id,
+                runs.requested_by == principal.user_id,
+            ),
+        ),
+    )
+
+
+def get(connection: Connection, run: int) -> Run:
+    """A run by its number, for our own code; what people ask goes through `find`."""
+    return _run(connection.execute(select(tables.runs).where(tables.runs.c.id == run)).one())
+
+
+def find(connection: Connection, principal: Principal, run: int) -> Run:
+    """A run that this principal may see; one that is hidden is answered like one that does not exist."""
+    row = connection.execute(select(tables.runs).where(tables.runs.c.id == run, visible_to(principal))).one_or_none()
+    if row is None:
+        newest = connection.execute(select(func.max(tables.runs.c.id)).where(visible_to(principal))).scalar_one()
+        hint = (
+            f"The newest run is {newest}; `log` lists them."
+            if newest
+            else "There are no runs yet; begin with `train DATASET`."
+        )
+        raise refused("unknown_run", f"There is no run {run}.", hint)
+    return _run(row)
+
+
+def listed(
+    connection: Connection,
+    principal: Principal,
+    *,
+    conditions: Sequence[ColumnElement[bool]] = (),
+    limit: int = 20,
+) -> list[Run]:
+    """The newest runs that this principal may see, under further conditions."""
+    rows = connection.execute(
+        select(tables.runs).where(visible_to(principal), *conditions).order_by(tables.runs.c.id.desc()).limit(limit)
+    )
+    return [_run(row) for row in rows]
+
+
+def events_after(connection: Connection, run: int, number: int = 0) -> list[tuple[int, AnyEvent]]:
+    """A run's events with a higher number, oldest first."""
+    rows = connection.execute(
+        select(tables.events.c.number, tables.events.c.body)
+        .where(tables.events.c.run_id == run, tables.events.c.number > number)
+        .order_by(tables.events.c.number)
+    )
+    return [(row.number, EVENT.validate_python(row.body)) for row in rows]
+
+
+def artifacts_of(connection: Connection, run: int) -> list[Artifact]:
+    """The files that a run made, by name."""
+    rows = connection.execute(
+        select(tables.artifacts).where(tables.artifacts.c.run_id == run).order_by(tables.artifacts.c.name)
+    )
+    return [Artifact(name=row.name, sha256=row.sha256, size_bytes=row.size_bytes) for row in rows]
+
+
+def position(connection: Connection, run: Run) -> int:
+    """How many runs wait in front of this one, plus one."""
+    ahead: int = connection.execute(
+        select(func.count()).where(tables.runs.c.state == RunState.QUEUED.value, tables.runs.c.id < run.id)
+    ).scalar_one()
+    return ahead + 1
+
+
+def _run(row: Any) -> Run:
+    values = dict(row._mapping)
+    spec_type = SPEC_TYPES[values["kind"]]
+    # Stored specs are read leniently: a key that a later version dropped does not hide the run.
+    known = {key: value for key, value in values["spec"].items() if key in spec_type.model_fields}
+    values["spec"] = spec_type.model_validate(known)
+    return Run.model_validate(values)

@@ -1,0 +1,169 @@
+"""The tables of the log. `runs` says where each run stands; everything else hangs on a run's number."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, with its zone, on both engines (SQLite forgets zones)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Store UTC; a moment without a zone is a mistake of ours."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a moment needs a time zone: {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Give UTC back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    """An enumeration as text with a check: native enums are painful to migrate."""
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=column)
+
+
+def _run_id(**options: Any) -> Column[int]:
+    return Column("run_id", Integer, ForeignKey("runs.id"), **options)
+
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("team_id", String(64), nullable=False),
+    Column("channel_id", String(64)),
+    Column("visibility", String(16), nullable=False),
+    Column("requested_by", String(128), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("trigger_id", String(128)),
+    Column("words", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(80)),
+    Column("spec", Json, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("dataset_source", Json),
+    Column("dataset_name", Text),
+    Column("dataset_sha256", String(64)),
+    Column("dataset_size_bytes", BigInteger),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("worker", String(128)),
+    Column("lease_until", UtcDateTime),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("last_event", Integer, nullable=False, default=0),
+    Column("result", Json),
+    Column("problem", Json),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("queued_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    UniqueConstraint("team_id", "trigger_id"),
+    _one_of("state", "preparing", "queued", "running", "succeeded", "failed", "cancelled"),
+    _one_of("visibility", "team", "channel", "private"),
+    _one_of("source", "shell", "slack"),
+    Index(None, "state", "id"),
+    Index(None, "team_id", "id"),
+    # Numbers are never used again, also not after the newest run was erased.
+    sqlite_autoincrement=True,
+)
+
+run_parents = Table(
+    "run_parents",
+    metadata,
+    _run_id(primary_key=True),
+    Column("parent_id", Integer, ForeignKey("runs.id"), primary_key=True),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _run_id(primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("body", Json, nullable=False),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    _run_id(primary_key=True),
+    Column("part", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", Float, nullable=False),
+    Index(None, "name", "value"),
+)
+
+metric_points = Table(
+    "metric_points",
+    metadata,
+    _run_id(primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("series", String(64), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("value", Float, nullable=False),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    _run_id(primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+)
+
+cards = Table(
+    "cards",
+    metadata,
+    _run_id(primary_key=True),
+    Column("channel_id", String(64), nullable=False),
+    Column("message_ts", String(32)),
+    Column("shown_event", Integer, nullable=False, default=0),
+    Column("files_sent", Boolean, nullable=False, default=False),
+    Column("problem", Text),
+    Column("lease_owner", String(64)),
+    Column("lease_until", UtcDateTime),
+    Column("due_at", UtcDateTime),
+)

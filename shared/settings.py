@@ -1,0 +1,118 @@
+"""Every setting of LML, in one class; read from the environment when asked for, never at import.
+
+Production changes three addresses: `LML_REDIS_URL`, `LML_DATABASE_URL` and, with several machines, the folder
+`LML_HOME` (on a file system that they share).
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import Problem, RefusedWords
+
+
+class Settings(BaseSettings):
+    """The settings, each with its environment variable `LML_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="LML_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    home: Path = Field(
+        default=Path("~/.lml"), description="Where the log, the stores and the embedded Redis keep their data."
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, description="A Redis >= 6.2; without it an embedded one is started."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="The log's database; without it SQLite below the home."
+    )
+    datasets: Path | None = Field(
+        default=None,
+        description="The folder whose files can be named from Slack; `datasets` below the home unless given.",
+    )
+    team_id: str = Field(
+        default="local", description="The team that runs from the shell belong to; a Slack team id shows them there."
+    )
+    slack_bot_token: SecretStr | None = Field(default=None, description="The bot token, xoxb-...")
+    slack_app_token: SecretStr | None = Field(
+        default=None, description="The app-level token, xapp-..., for Socket Mode."
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, description="The signing secret, for commands over HTTP."
+    )
+    slack_api_url: str | None = Field(
+        default=None, description="Another Slack Web API, for tests; applies to the bot and to Socket Mode."
+    )
+    http_host: str = Field(default="127.0.0.1", description="The address on which the bot listens for Slack over HTTP.")
+    http_port: int = Field(
+        default=3000, ge=0, le=65535, description="The port on which the bot listens for Slack over HTTP."
+    )
+    lease_s: float = Field(
+        default=30.0, gt=0, description="How long a worker that stopped renewing keeps its run, in seconds."
+    )
+    max_dataset_bytes: int = Field(
+        default=2 * 1024**3, gt=0, description="The largest dataset that is taken, in bytes."
+    )
+    min_free_bytes: int = Field(
+        default=32 * 1024**2, ge=0, description="Free disk space below which no run is started, in bytes."
+    )
+
+    @property
+    def home_folder(self) -> Path:
+        """The home as an absolute path."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def datasets_folder(self) -> Path:
+        """The only folder whose files can be named from Slack."""
+        return (self.datasets or self.home / "datasets").expanduser().absolute()
+
+    @property
+    def store_folder(self) -> Path:
+        """Where bytes live by their hash: datasets and artifacts."""
+        return self.home_folder / "store"
+
+    @property
+    def stack_folder(self) -> Path:
+        """Where the embedded stack keeps its locks, logs and data."""
+        return self.home_folder / "stack"
+
+    @property
+    def log_url(self) -> str:
+        """The SQLAlchemy address of the log."""
+        if self.database_url is None:
+            return f"sqlite:///{self.home_folder / 'log.db'}"
+        url = self.database_url.get_secret_value()
+        for plain in ("postgres://", "postgresql://"):
+            if url.startswith(plain):
+                return "postgresql+psycopg://" + url.removeprefix(plain)
+        return url
+
+    def require_redis_url(self) -> str:
+        """The address of Redis, which whoever starts a worker or a bot has to give."""
+        if self.redis_url is None:
+            raise RefusedWords(
+                Problem(
+                    code="redis_url_missing",
+                    message="No Redis is named: LML_REDIS_URL is not set.",
+                    hint="Run `lml up`, which starts one, or set LML_REDIS_URL.",
+                )
+            )
+        return self.redis_url.get_secret_value()
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment; all wrong values are refused in one answer."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise RefusedWords(
+            *(
+                Problem(
+                    code="bad_setting",
+                    message=f"LML_{str(wrong['loc'][0]).upper()}: {wrong['msg']}.",
+                    hint="Correct this environment variable or unset it.",
+                )
+                for wrong in error.errors()
+            )
+        ) from error
