@@ -1,0 +1,154 @@
+"""How a CSV file is written is found from its first bytes."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.datasets.dialect import HEAD_BYTES, column_names, decode, find_dialect
+from shared.errors import RunFailed
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", ":", " "])
+def test_each_delimiter_is_found(delimiter):
+    """The delimiter is the one that gives rows of one width."""
+    text = "\n".join(delimiter.join(row) for row in (("x", "y", "z"), ("1", "2", "3"), ("4", "5", "6")))
+    dialect = find_dialect(text.encode())
+    assert dialect.delimiter == delimiter
+    assert dialect.columns == ("x", "y", "z")
+
+
+def test_quoted_delimiters_and_newlines_do_not_mislead():
+    """What stands in quotes separates nothing."""
+    head = b'a;b\n"x, y, z\nnext, line, of";1\n"p, q";2\n"r, s, t";3\n'
+    assert find_dialect(head).delimiter == ";"
+    assert find_dialect(b"a;b\n1,5;2,5\n2,5;3,5\n").delimiter == ";"
+    assert find_dialect(b"time,v\n12:30:00,1\n12:31:00,2\n").delimiter == ","
+
+
+def test_single_quotes_are_found():
+    """A file that quotes with apostrophes is read with them."""
+    dialect = find_dialect(b"'name','text'\n'a','x, y'\n'b','z, w'\n")
+    assert dialect.quote == "'"
+    assert dialect.columns == ("name", "text")
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding", "columns"),
+    [
+        ("né,b\n1,2\n".encode(), "utf-8", ("né", "b")),
+        ("né,b\n1,2\n".encode("utf-8-sig"), "utf-8-sig", ("né", "b")),
+        ("né,b\n1,2\n".encode("utf-16"), "utf-16", ("né", "b")),
+        ("name,b\n1,2\n".encode("utf-16-le"), "utf-16-le", ("name", "b")),
+        ("name,b\n1,2\n".encode("utf-16-be"), "utf-16-be", ("name", "b")),
+        ("né,b\n1,2\n".encode("cp1252"), "cp1252", ("né", "b")),
+    ],
+)
+def test_encodings(head, encoding, columns):
+    """A byte order mark, UTF-8, zero bytes, and else Windows-1252 decide the encoding."""
+    dialect = find_dialect(head)
+    assert (dialect.encoding, dialect.columns) == (encoding, columns)
+    assert bool(dialect.warnings) == (encoding == "cp1252")
+
+
+def test_a_character_cut_by_the_end_of_the_head_is_no_error():
+    """64 KB may end inside a character of two bytes; the file is UTF-8 all the same."""
+    for start in (b"a,b\n", b"aa,b\n", b"aaa,b\n", b"aaaa,b\n", b"aaaaa,b\n", b"aaaaaa,b\n"):
+        head = (start + "é,é\n".encode() * HEAD_BYTES)[:HEAD_BYTES]
+        assert find_dialect(head).encoding == "utf-8"
+    assert decode(b"\xc3", "utf-8", final=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"x,y\n1,2\n3,4\n", True),
+        (b"1,2\n3,4\n5,6\n", False),
+        (b"A11,6,x\nA12,7,y\nA11,8,x\n", False),
+        (b"p,x,s\ne,x,y\np,b,s\n", False),
+        (b"name,city\nAnn,Rome\nBob,Paris\n", True),
+        (b"same,same\na,b\nc,d\n", False),
+        (b"day,note\n2024-01-01,a\n2024-01-02,b\n", True),
+    ],
+)
+def test_header_or_none(head, expected):
+    """Types, repetition and duplicates decide whether the first row names the columns, with the reason in words."""
+    dialect = find_dialect(head)
+    assert dialect.has_header is expected
+    assert dialect.header_reason
+    if not expected:
+        assert dialect.columns[0] == "column_1"
+
+
+def test_what_is_told_is_taken():
+    """sep, encoding and header win over any evidence."""
+    dialect = find_dialect(b"1;2,3\n4;5,6\n", sep=";", encoding="latin-1", header=True)
+    assert (dialect.delimiter, dialect.encoding, dialect.has_header) == (";", "iso8859-1", True)
+    assert dialect.columns == ("1", "2,3")
+
+
+@pytest.mark.parametrize(
+    ("first_row", "width", "names"),
+    [
+        (None, 3, ("column_1", "column_2", "column_3")),
+        ([" a ", "", "b"], 3, ("a", "column_2", "b")),
+        (["a", "a", "a"], 3, ("a", "a_2", "a_3")),
+        (["a", "a", "a_2"], 3, ("a", "a_3", "a_2")),
+        (["a"], 2, ("a", "column_2")),
+    ],
+)
+def test_column_names(first_row, width, names):
+    """Names are trimmed, unique and never empty."""
+    assert column_names(first_row, width) == names
+
+
+@given(st.lists(st.sampled_from(["a", "a_2", "a_3", "", "column_1", "b "]), min_size=1, max_size=8))
+def test_column_names_are_always_unique(cells):
+    """No header, however odd, gives two columns one name."""
+    assert len(set(column_names(cells, len(cells)))) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("head", "told", "code", "part"),
+    [
+        (b"", {}, "dataset_empty", "this file is empty"),
+        (b" \n\n", {}, "dataset_empty", "empty"),
+        (b"PK\x03\x04rest", {}, "dataset_binary", "a ZIP or Excel file"),
+        (b"a,b\x00\x01\x02\x00\n\x00\x00\x00", {}, "dataset_binary", "zero bytes"),
+        (bytes(range(1, 32)) * 20, {}, "dataset_binary", "binary"),
+        (b"x\n1\n2\n", {}, "dataset_one_column", "has one: 'x'"),
+        (b"x,y\n1,2\n", {"sep": ";"}, "dataset_one_column", "with semicolon as the delimiter"),
+        (b"x,y\n1,2\n", {"encoding": "klingon"}, "encoding_unknown", "'klingon' is none that is known"),
+        (b"x,y\n1,2\n", {"encoding": "base64"}, "encoding_unknown", "'base64'"),
+        ("né,b\n1,2\n".encode("cp1252"), {"encoding": "utf-8"}, "encoding_wrong", "as utf-8 it cannot be read"),
+    ],
+)
+def test_what_is_no_table_is_refused(head, told, code, part):
+    """Each refusal has its own code and says what was met."""
+    with pytest.raises(RunFailed) as caught:
+        find_dialect(head, **told)
+    assert caught.value.code == code
+    assert part in str(caught.value)
+    assert caught.value.problems[0].hint
+
+
+words = st.text(st.sampled_from("abcdefgh ,;\t|\"'é\n"), min_size=1, max_size=6).map(lambda text: f"w{text}")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(2, 4).flatmap(
+        lambda width: st.lists(st.lists(words, min_size=width, max_size=width), min_size=4, max_size=12)
+    ),
+    delimiter=st.sampled_from(",;\t|"),
+)
+def test_what_the_csv_module_writes_is_read_back(rows, delimiter):
+    """Cells with any delimiter, quote or newline survive the round trip when every cell is quoted."""
+    file = io.StringIO(newline="")
+    csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
+    head = file.getvalue().encode()
+    dialect = find_dialect(head)
+    assert dialect.delimiter == delimiter
+    assert list(dialect.parse(decode(head, dialect.encoding))) == rows

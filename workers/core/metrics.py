@@ -1,0 +1,73 @@
+"""Scores of predictions, by scikit-learn; a score that is not defined is None, never NaN."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn import metrics as sk
+
+from shared.specs import Task
+
+Scores = dict[str, float | None]
+
+HEADLINE = {Task.BINARY: "roc_auc", Task.MULTICLASS: "f1", Task.REGRESSION: "r2"}
+LOWER_IS_BETTER = frozenset(("log_loss", "rmse", "mse", "mae"))
+
+
+def score(task: Task, actual: np.ndarray, predicted: np.ndarray) -> Scores:
+    """The scores of a part.
+
+    Classification: `actual` [rows] int64 class numbers, `predicted` [rows, classes] probabilities. Regression: both
+    [rows], in the target's unit. Precision, recall and F1 are macro averages over the classes that occur in either.
+    """
+    if len(actual) == 0:
+        return dict.fromkeys(("r2", "rmse", "mse", "mae") if task is Task.REGRESSION else _CLASS_METRICS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # undefined scores are said with None
+        scores = _regression(actual, predicted) if task is Task.REGRESSION else _classification(actual, predicted)
+    return {name: float(value) if value is not None and np.isfinite(value) else None for name, value in scores.items()}
+
+
+def baseline(task: Task, actual: np.ndarray, guess: Sequence[float]) -> Scores:
+    """The scores on `actual` of a model without features: `guess` holds the mean, or the class shares, of the training
+    part.
+    """
+    if task is Task.REGRESSION:
+        return score(task, actual, np.full(len(actual), guess[0]))
+    return score(task, actual, np.tile(np.array(guess), (len(actual), 1)))
+
+
+_CLASS_METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+
+
+def _regression(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
+    mse = sk.mean_squared_error(actual, predicted)
+    r2 = sk.r2_score(actual, predicted) if len(actual) > 1 and np.ptp(actual) > 0 else None
+    return {"r2": r2, "rmse": mse**0.5, "mse": mse, "mae": sk.mean_absolute_error(actual, predicted)}
+
+
+def _classification(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
+    labels = predicted.argmax(axis=1)
+    probabilities = predicted.astype(np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(actual, labels, average="macro", zero_division=0)
+    return {
+        "accuracy": sk.accuracy_score(actual, labels),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "roc_auc": _roc_auc(actual, probabilities),
+        "log_loss": sk.log_loss(actual, probabilities, labels=np.arange(predicted.shape[1])),
+    }
+
+
+def _roc_auc(actual: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Of the second class where there are two, else the mean over one class against the rest; None where a class is
+    absent.
+    """
+    classes = probabilities.shape[1]
+    if len(np.unique(actual)) < classes:
+        return None
+    if classes == 2:
+        return float(sk.roc_auc_score(actual, probabilities[:, 1]))
+    return float(sk.roc_auc_score(actual, probabilities, multi_class="ovr", average="macro", labels=np.arange(classes)))

@@ -1,0 +1,160 @@
+"""The plots of a run, as PNG files. Drawn on figures of their own: no global state, no display."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+
+from shared.specs import Task
+
+_DPI = 110
+_MOST_CLASSES = 20  # more are drawn as the most frequent ones and the rest
+_MOST_NUMBERS = 12  # more than that many classes leave no room for numbers in the squares
+_MOST_POINTS = 5_000
+
+
+def loss_curve(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]], task: Task) -> None:
+    """Training and validation loss of every candidate, one panel each: their epochs differ in number and meaning."""
+    figure = Figure(figsize=(5.2 * len(curves), 4.2), layout="constrained")
+    for axes, (name, curve) in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True):
+        epochs = np.arange(1, len(curve) + 1)
+        marker = "o" if len(curve) < 3 else None
+        for k, part in enumerate(("training", "validation")):
+            axes.plot(epochs, [losses[k] for losses in curve], label=part, marker=marker, linewidth=1.6)
+        axes.set_title(_plain(f"Loss of {name}"))
+        axes.set_xlabel("Epoch")
+        axes.set_ylabel("Mean squared error (standardised)" if task is Task.REGRESSION else "Cross-entropy")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if marker:
+            axes.set_xticks(epochs)
+        if _spans_decades(curve):
+            axes.set_yscale("log")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    _save(figure, path)
+
+
+def outcome(
+    out: Path, task: Task, actual: np.ndarray, outputs: np.ndarray, classes: Sequence[str], target: str
+) -> None:
+    """`confusion_matrix.png` or `predicted_vs_true.png`, after the task."""
+    if task is Task.REGRESSION:
+        predicted_vs_true(out / "predicted_vs_true.png", actual, outputs, target)
+    else:
+        confusion(out / "confusion_matrix.png", actual, outputs.argmax(axis=1), classes, target)
+
+
+def predicted_vs_true(path: Path, actual: np.ndarray, predicted: np.ndarray, target: str) -> None:
+    """Each test row as a point, over the diagonal where a perfect model's would lie."""
+    step = max(1, len(actual) // _MOST_POINTS)
+    shown, guessed = actual[::step], predicted[::step]
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(shown, guessed, s=12, alpha=0.5 if len(shown) < 1000 else 0.25, edgecolors="none")
+    low, high = min(shown.min(), guessed.min()), max(shown.max(), guessed.max())
+    axes.plot([low, high], [low, high], color="black", linewidth=1, linestyle="--", label="perfect")
+    axes.set_title(_plain(f"Predicted and true {_short(target, 40)}, {len(actual):,} test rows"))
+    axes.set_xlabel(_plain(f"True {_short(target, 40)}"))
+    axes.set_ylabel(_plain(f"Predicted {_short(target, 40)}"))
+    axes.tick_params(axis="x", labelrotation=30)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
+def confusion(path: Path, actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str], target: str) -> None:
+    """Rows of each true class by the class predicted; the shade is the share of the true class."""
+    names, actual, predicted = _frequent(classes, actual, predicted)
+    counts = confusion_matrix(actual, predicted, labels=np.arange(len(names)))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = 3.2 + 0.42 * len(names)
+    figure = Figure(figsize=(size + 1.2, size), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    bar = figure.colorbar(image, ax=axes, fraction=0.046)
+    bar.set_label("Share of the true class")
+    labels = [_plain(_without_middle(name, 20)) for name in names]
+    axes.set_xticks(
+        range(len(names)), labels, rotation=0 if max(map(len, labels)) < 8 and len(names) < 6 else 45, ha="center"
+    )
+    if axes.get_xticklabels()[0].get_rotation():
+        for label in axes.get_xticklabels():
+            label.set_horizontalalignment("right")
+            label.set_rotation_mode("anchor")
+    axes.set_yticks(range(len(names)), labels)
+    if len(names) <= _MOST_NUMBERS:
+        for (row, column), count in np.ndenumerate(counts):
+            color = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=color)
+    axes.set_title(_plain(f"Confusion matrix of {_short(target, 24)},\n{len(actual):,} test rows"))
+    axes.set_xlabel("Predicted")
+    axes.set_ylabel("True")
+    _save(figure, path)
+
+
+def comparison(path: Path, results: Sequence[Mapping[str, Any]], headline: str, best: int | None, target: str) -> None:
+    """One bar for each run: the headline metric on the rows that all share."""
+    figure = Figure(figsize=(6.4, 1.6 + 0.5 * len(results)), layout="constrained")
+    axes: Axes = figure.subplots()
+    names = [f"run {result['run']} ({result['model']})" for result in results]
+    values = [result["metrics"][headline] for result in results]
+    colors = ["tab:blue" if result["run"] == best else "lightsteelblue" for result in results]
+    places = np.arange(len(results))
+    axes.barh(places, [value or 0.0 for value in values], color=colors)
+    for place, value in enumerate(values):
+        text = "not defined" if value is None else f" {value:.4f} "
+        axes.text(max(value or 0.0, 0.0), place, text, va="center")
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, high + 0.18 * (high - low))
+    axes.set_title(_plain(f"{headline} of `{_short(target, 30)}` on the shared test rows"))
+    axes.grid(alpha=0.3, axis="x")
+    _save(figure, path)
+
+
+def _frequent(
+    classes: Sequence[str], actual: np.ndarray, predicted: np.ndarray
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The classes that are drawn, and both columns in their numbers; what is not drawn is one class, `others`."""
+    if len(classes) <= _MOST_CLASSES:
+        return list(classes), actual, predicted
+    counts = np.bincount(actual, minlength=len(classes))
+    shown = np.sort(np.argsort(-counts, kind="stable")[: _MOST_CLASSES - 1])
+    place = np.full(len(classes), len(shown))
+    place[shown] = np.arange(len(shown))
+    return [*(classes[k] for k in shown), f"{len(classes) - len(shown)} others"], place[actual], place[predicted]
+
+
+def _spans_decades(curve: Sequence[tuple[float, float]]) -> bool:
+    losses = np.array(curve)
+    return bool((losses > 0).all() and losses.max() > 20 * losses.min())
+
+
+def _short(text: str, limit: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _without_middle(text: str, limit: int) -> str:
+    """Names of classes often differ at their ends only."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-(limit // 2 - 1) :]}"
+
+
+def _plain(text: str) -> str:
+    """The text without matplotlib's mathematics: a dollar sign is a dollar sign."""
+    return text.replace("$", r"\$")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks are drawn as boxes
+        figure.savefig(path, dpi=_DPI, bbox_inches="tight")

@@ -1,0 +1,78 @@
+"""What a run tells while it works, and when it has to end: one object that the long stages ask."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from shared.errors import RunStopped
+from shared.events import AnyEvent, EpochDone, Stage, StageStarted
+
+Report = Callable[[AnyEvent], None]
+ShouldStop = Callable[[], bool]
+
+_BETWEEN_EPOCHS_S = 1.0
+_BETWEEN_POLLS_S = 0.5
+
+
+@dataclass
+class Progress:
+    """Reports events, throttled, and asks whether to go on."""
+
+    report: Report
+    should_stop: ShouldStop
+    _polled: float = field(default=0.0, init=False)
+    _told: float = field(default=0.0, init=False)
+    _untold: EpochDone | None = field(default=None, init=False)
+
+    def stage(self, stage: Stage) -> None:
+        """Say that a stage begins. Raises RunStopped."""
+        self.check()
+        self.report(StageStarted(stage=stage))
+
+    def check(self) -> None:
+        """Raise RunStopped when the run was asked to stop."""
+        self._polled = time.monotonic()
+        if self.should_stop():
+            raise RunStopped
+
+    def check_now_and_then(self) -> None:
+        """`check`, at most twice a second: cheap enough for every step."""
+        if time.monotonic() - self._polled >= _BETWEEN_POLLS_S:
+            self.check()
+
+    def epoch(self, event: EpochDone) -> None:
+        """Say that an epoch is done, at most once a second."""
+        self.check()
+        self._untold = event
+        if time.monotonic() - self._told >= _BETWEEN_EPOCHS_S:
+            self.last_epoch()
+
+    def last_epoch(self) -> None:
+        """Say the epoch that was held back, if there is one."""
+        if self._untold is not None:
+            self.report(self._untold)
+            self._told, self._untold = time.monotonic(), None
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time that one model may train; it decides when to stop, and nothing else."""
+
+    started: float
+    budget_s: float
+
+    @classmethod
+    def start(cls, budget_s: float) -> "Clock":
+        return cls(time.monotonic(), budget_s)
+
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started
+
+    def is_over(self) -> bool:
+        return self.seconds() >= self.budget_s
+
+    def eta_s(self, done: int, of: int) -> float:
+        """Seconds until the last of `of` epochs, or until the time is over, whichever comes first."""
+        left = max(0.0, self.budget_s - self.seconds())
+        return round(min(left, self.seconds() / max(1, done) * max(0, of - done)), 1)
