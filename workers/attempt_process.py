@@ -1,0 +1,164 @@
+"""The process of one attempt: forked from the warm worker, does the run, leaves by `os._exit`.
+
+It writes its own success or failure. A stop it only obeys: its supervisor knows why it had to stop, and writes that.
+"""
+
+import errno
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import NoReturn
+
+from shared.blobs import BlobStore, disk_full
+from shared.errors import LmlError, Problem, RunStopped, ServiceUnavailable, one_problem
+from shared.log import attempts, runs
+from shared.log.attempts import Attempt, FenceLost, Outcome
+from shared.log.engine import Log
+from shared.log.runs import Artifact, Run
+from shared.processes import die_with_parent
+from shared.settings import Settings
+from shared.specs import parents_of
+from workers.jobs import Bench, Job, load_job
+from workers.reporting import Reporter
+
+logger = logging.getLogger(__name__)
+
+
+class Exit(IntEnum):
+    """How an attempt's process ends; any other code is a crash."""
+
+    RECORDED = 0  # the outcome is in the log
+    STOPPED = 10  # it was asked to stop, and has
+    FENCE_LOST = 11  # the run is someone else's now
+    LOG_AWAY = 12  # the outcome could not be written
+
+
+def run_attempt(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, parent_pid: int) -> NoReturn:
+    """The whole life of the forked process."""
+    code = 1
+    try:
+        stop_asked = _settle(parent_pid)
+        code = _recorded(settings, attempt, run, folder=folder, should_stop=stop_asked)
+    except BaseException:  # noqa: BLE001 - the last line before the exit: whatever it was, say it in the worker's log
+        traceback.print_exc()
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+def _settle(parent_pid: int) -> Callable[[], bool]:
+    """Shed what was inherited; returns whether a stop was asked for since."""
+    asked: list[int] = []
+    signal.set_wakeup_fd(-1)
+    for number in (
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGHUP,
+        signal.SIGCHLD,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGALRM,
+    ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
+    die_with_parent(parent_pid)
+    os.setsid()
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    # A daemonic process may have no children; this one is a process of its own (data loaders, compilers).
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    gc.freeze()
+    return lambda: bool(asked)
+
+
+def _recorded(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, should_stop: Callable[[], bool]) -> int:
+    """Do the run and write how it ended."""
+    log = Log(settings.log_url)
+    reporter = Reporter(log, attempt, redis_url=settings.require_redis_url())
+    try:
+        try:
+            outcome = _outcome(settings, log, run, reporter, folder=folder, should_stop=should_stop)
+        except (RunStopped, FenceLost, ServiceUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - the border: every error becomes a Failed event that people can read
+            problem = problem_of(error)
+            reporter.write(lambda connection: attempts.fail(connection, attempt, problem))
+        else:
+            reporter.write(lambda connection: attempts.succeed(connection, attempt, outcome))
+    except RunStopped:
+        return Exit.STOPPED
+    except FenceLost:
+        return Exit.FENCE_LOST
+    except ServiceUnavailable:
+        logger.exception("run %d: its outcome was not written", attempt.run)
+        return Exit.LOG_AWAY
+    return Exit.RECORDED
+
+
+def _outcome(
+    settings: Settings, log: Log, run: Run, reporter: Reporter, *, folder: Path, should_stop: Callable[[], bool]
+) -> Outcome:
+    store = BlobStore(settings.store_folder)
+    job = load_job(run.kind)
+    out = folder / "out"
+    out.mkdir(parents=True)
+    result = job.work(
+        Bench(
+            spec=run.spec,
+            data=store.path_of(run.dataset_sha256) if run.dataset_sha256 else Path(os.devnull),
+            models=_models(log, store, run, job, folder),
+            out=out,
+            report=reporter.report,
+            should_stop=should_stop,
+        )
+    )
+    artifacts = [_stored(store, file) for file in sorted(out.iterdir())]
+    return Outcome(result=result, metrics=result.get("metrics", {}), artifacts=artifacts)
+
+
+def _models(log: Log, store: BlobStore, run: Run, job: Job, folder: Path) -> dict[int, Path]:
+    """The artifacts of the used models, laid out in folders under their names."""
+    models = {}
+    for parent in parents_of(run.spec):
+        models[parent] = folder / f"model-{parent}"
+        with log.read() as connection:
+            artifacts = runs.artifacts_of(connection, parent)
+        for artifact in artifacts:
+            if artifact.name in job.NEEDS:
+                store.copy_out(artifact.sha256, models[parent] / artifact.name)
+    return models
+
+
+def _stored(store: BlobStore, file: Path) -> Artifact:
+    blob = store.put_file(file)
+    return Artifact(name=file.name, sha256=blob.sha256, size_bytes=blob.size_bytes)
+
+
+def problem_of(error: Exception) -> Problem:
+    """What people are told about an error that ended a run."""
+    if isinstance(error, LmlError):
+        return one_problem(error.problems)
+    if isinstance(error, ImportError):
+        return Problem(
+            code="worker_package_missing",
+            message=f"The worker cannot load the package `{error.name or error}`.",
+            hint="Install what workers need where it runs: pip install 'lml[worker]'.",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(Path(error.filename or ".")).problems[0]
+    if isinstance(error, MemoryError):
+        return Problem(
+            code="out_of_memory", message="The worker has no memory left for this run.", hint="Train on a sample."
+        )
+    traceback.print_exception(error)
+    words = " ".join(str(error).split())[:300]
+    return Problem(
+        code="internal_error",
+        message=f"The run met an error of LML itself: {type(error).__name__}: {words}",
+        hint="The whole trace is in the worker's log; please report it.",
+    )

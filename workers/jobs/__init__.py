@@ -1,0 +1,44 @@
+"""One file for each kind of run: reads the spec, calls the core, says what came out.
+
+A job imports the core when it works, so that a worker that lacks a package can still say so.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from shared.events import AnyEvent
+from shared.specs import AnySpec
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a job works with: plain files and two callables."""
+
+    spec: AnySpec
+    data: Path
+    """The run's dataset in the store; not used by a job without one."""
+    models: Mapping[int, Path]
+    """For each run whose model is used, a folder with the artifacts that the job needs."""
+    out: Path
+    """An empty folder; every file that is in it in the end becomes an artifact."""
+    report: Callable[[AnyEvent], None]
+    should_stop: Callable[[], bool]
+
+
+class Job(Protocol):
+    """A module of this package."""
+
+    NEEDS: tuple[str, ...]
+    """The artifacts of a used model that this job reads."""
+
+    def work(self, bench: Bench) -> dict[str, Any]:
+        """Do it; the result as plain values."""
+        ...
+
+
+def load_job(kind: str) -> Job:
+    """The job of a kind of run."""
+    return cast(Job, import_module(f"workers.jobs.{kind}"))
