@@ -1,0 +1,111 @@
+"""Answers that verbs give at once: cards for people, envelopes for machines."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bot.cards import HEADLINE_METRIC as HEADLINE
+from bot.cards import Card, Table, duration_text, number_text, run_card, run_title, seconds_between
+from bot.desk import Answer, Desk
+from shared.errors import Problem, one_problem
+from shared.log import runs
+from shared.log.runs import Artifact, Run, RunState
+
+
+def envelope(
+    kind: str, state: str, *, run: int | None = None, problems: Sequence[Problem] = (), **more: Any
+) -> dict[str, Any]:
+    """The shape that every verb answers machines with."""
+    problem = one_problem(problems) if problems else None
+    return {
+        "run": run,
+        "kind": kind,
+        "state": state,
+        "artifacts": [],
+        "error": None if problem is None else {"code": problem.code, "message": problem.message, "hint": problem.hint},
+        **more,
+    }
+
+
+def run_envelope(run: Run, artifacts: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """A run for machines: the envelope, and whatever its kind of run found out."""
+    result = dict(run.result or {})
+    body = envelope(run.kind, run.state.value, run=run.id, problems=[run.problem] if run.problem else [])
+    body["artifacts"] = list(artifacts)
+    if run.dataset_name is not None:
+        result["dataset"] = {"name": run.dataset_name, "sha256": run.dataset_sha256, **result.get("dataset", {})}
+    result["timing_s"] = {
+        "queued": seconds_between(run.queued_at, run.started_at),
+        **result.get("timing_s", {}),
+        "total": seconds_between(run.created_at, run.ended_at),
+    }
+    return {**body, "name": run.name, "words": run.words, "attempts": run.attempts, **result}
+
+
+def laid_out(desk: Desk, run: Run, artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
+    """A run's artifacts as readable files below the home, each with its path."""
+    folder = desk.settings.home_folder / "runs" / str(run.id)
+    return [
+        {
+            "name": artifact.name,
+            "path": str(desk.store.copy_out(artifact.sha256, folder / artifact.name)),
+            "sha256": artifact.sha256,
+            "size_bytes": artifact.size_bytes,
+        }
+        for artifact in artifacts
+    ]
+
+
+def run_answer(desk: Desk, connection: Connection, run: Run) -> Answer:
+    """A run's own card and envelope."""
+    events = [event for _, event in runs.events_after(connection, run.id)]
+    artifacts = runs.artifacts_of(connection, run.id)
+    position = runs.position(connection, run) if run.state is RunState.QUEUED else None
+    card = run_card(run, events, artifacts, prefix=desk.prefix, position=position)
+    # Only a shell can open a path; in a chat the files are in the card's thread.
+    files = laid_out(desk, run, artifacts) if desk.principal.sees_everything else []
+    return Answer(card=card, envelope=run_envelope(run, files))
+
+
+def runs_answer(kind: str, found: Sequence[Run], *, title: str, positions: Mapping[int, int], empty: str) -> Answer:
+    """A list of runs."""
+    header = ("run", "what", "state", "result", "by", "when")
+    rows = tuple(
+        (str(run.id), _what(run), _state(run, positions), _result(run), run.requested_by, _when(run)) for run in found
+    )
+    tables = (Table(caption=title, header=header, rows=rows),) if rows else ()
+    card = Card(title=title, tables=tables, notes=() if rows else (empty,))
+    items = [{**run_envelope(run), "position": positions.get(run.id)} for run in found]
+    return Answer(card=card, envelope=envelope(kind, "succeeded", items=items))
+
+
+def text_answer(kind: str, text: str) -> Answer:
+    """Text as it is."""
+    title, _, body = text.partition("\n")
+    return Answer(card=Card(title=title, notes=(body.strip("\n"),)), envelope=envelope(kind, "succeeded", text=text))
+
+
+def _what(run: Run) -> str:
+    return run_title(run).split(" · ", 1)[1]
+
+
+def _state(run: Run, positions: Mapping[int, int]) -> str:
+    if run.id in positions:
+        return f"{run.state.value}, number {positions[run.id]}"
+    return run.state.value
+
+
+def _result(run: Run) -> str:
+    if run.problem is not None:
+        return run.problem.code
+    result = run.result or {}
+    metric = HEADLINE.get(str(result.get("task")), "")
+    reached = (result.get("metrics") or {}).get("test", {}).get(metric)
+    return f"{metric} {number_text(reached)}" if reached is not None else ""
+
+
+def _when(run: Run) -> str:
+    took = seconds_between(run.started_at, run.ended_at)
+    moment = run.created_at.strftime("%Y-%m-%d %H:%M UTC")
+    return f"{moment}, {duration_text(took)}" if took is not None else moment

@@ -1,0 +1,302 @@
+"""What a run looks like to people, free of any chat system: a run and its events in, a card out. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from shared.errors import Problem
+from shared.events import AnyEvent, DatasetRead, EpochDone, Released, Stage, StageStarted, Started
+from shared.log.runs import Artifact, Run, RunState
+from shared.specs import CompareSpec, EvaluateSpec, PredictSpec
+
+
+class StepState(StrEnum):
+    """How far a step of a run is."""
+
+    PENDING = "pending"  # not begun
+    IN_PROGRESS = "in_progress"  # going on
+    COMPLETE = "complete"  # done
+    ERROR = "error"  # where the run failed or was stopped
+
+
+@dataclass(frozen=True)
+class Step:
+    """A line of progress."""
+
+    title: str
+    state: StepState
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers side by side; every row is as long as the header."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One answer for people. Its texts are plain: each front escapes what it has to."""
+
+    title: str
+    state: str = ""
+    headline: str = ""
+    steps: tuple[Step, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: Problem | None = None
+    files: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    """What to type next."""
+
+
+STAGES: dict[str, tuple[Stage, ...]] = {
+    "train": (Stage.READ, Stage.TRAIN, Stage.EVALUATE, Stage.EXPORT),
+    "evaluate": (Stage.READ, Stage.EVALUATE),
+    "predict": (Stage.READ, Stage.PREDICT),
+    "compare": (Stage.COMPARE,),
+}
+
+_STAGE_TITLES = {
+    Stage.READ: "Read the dataset",
+    Stage.TRAIN: "Train",
+    Stage.EVALUATE: "Evaluate",
+    Stage.EXPORT: "Export and check",
+    Stage.PREDICT: "Predict",
+    Stage.COMPARE: "Compare",
+}
+
+HEADLINE_METRIC = {"binary": "accuracy", "multiclass": "accuracy", "regression": "r2"}
+METRIC_ORDER = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "r2", "rmse", "mse", "mae")
+
+
+def run_card(
+    run: Run,
+    events: Sequence[AnyEvent],
+    artifacts: Sequence[Artifact] = (),
+    *,
+    prefix: str = "lml",
+    position: int | None = None,
+) -> Card:
+    """The card of a run as it stands after these events, all of its events in their order."""
+    result = run.result or {}
+    return Card(
+        title=run_title(run),
+        state=run.state.value,
+        headline=_headline(run, result),
+        steps=_steps(run, events, position),
+        facts=_facts(run, events),
+        tables=_tables(run, result),
+        notes=_notes(events, result),
+        problem=run.problem,
+        files=tuple(artifact.name for artifact in artifacts),
+        more=_more(run, prefix),
+    )
+
+
+def run_title(run: Run) -> str:
+    """One line that names a run."""
+    spec = run.spec
+    if isinstance(spec, CompareSpec):
+        what = " and ".join(str(number) for number in spec.runs)
+    elif isinstance(spec, EvaluateSpec | PredictSpec):
+        what = f"{spec.run} on {run.dataset_name or spec.dataset}"
+    else:
+        what = run.dataset_name or spec.dataset
+    name = f" ({run.name})" if run.name else ""
+    return f"Run {run.id} · {run.kind} {what}{name}"
+
+
+def problem_card(problems: Sequence[Problem], *, title: str = "Not understood") -> Card:
+    """Every problem of a command that was refused."""
+    if len(problems) == 1:
+        return Card(title=title, state="refused", problem=problems[0])
+    return Card(title=title, state="refused", notes=tuple(problem.sentence() for problem in problems))
+
+
+def number_text(value: float | int | None) -> str:
+    """A number for a person: four significant digits, a dash where there is none."""
+    if value is None:
+        return "–"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.2f}"
+    return f"{value:.3e}" if abs(value) < 1e9 and abs(value) < 1e-3 else f"{value:,.4g}"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration for a person."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    """The time between two moments, None while one of them has not come."""
+    return None if start is None or end is None else round((end - start).total_seconds(), 3)
+
+
+def _headline(run: Run, result: dict[str, Any]) -> str:
+    if run.state is not RunState.SUCCEEDED:
+        return ""
+    if run.kind == "compare":
+        return str(result.get("sentence", ""))
+    if run.kind == "predict":
+        unreadable = result.get("rows_unreadable") or 0
+        note = f"; {unreadable:,} could not be read" if unreadable else ""
+        return f"{result.get('rows', 0):,} rows predicted{note}"
+    metric = HEADLINE_METRIC.get(str(result.get("task")), "accuracy")
+    metrics = result.get("metrics", {})
+    reached, baseline = (metrics.get(part, {}).get(metric) for part in ("test", "baseline"))
+    return (
+        f"{metric} {number_text(reached)} on the test rows; a baseline without features reaches {number_text(baseline)}"
+    )
+
+
+def _steps(run: Run, events: Sequence[AnyEvent], position: int | None) -> tuple[Step, ...]:
+    stages, attempt = STAGES[run.kind], _last_attempt(events)
+    entered = [
+        stages.index(event.stage) for event in attempt if isinstance(event, StageStarted) and event.stage in stages
+    ]
+    reached = entered[-1] if entered else -1
+    later = (_stage_step(run, stage, index, reached, attempt) for index, stage in enumerate(stages))
+    return (_queue_step(run, events, position), *later)
+
+
+def _last_attempt(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
+    starts = [index for index, event in enumerate(events) if isinstance(event, Started)]
+    return events[starts[-1] :] if starts else ()
+
+
+def _queue_step(run: Run, events: Sequence[AnyEvent], position: int | None) -> Step:
+    if run.state is RunState.PREPARING:
+        return Step("Queue", StepState.IN_PROGRESS, "fetching the dataset")
+    if run.state is RunState.QUEUED:
+        released = [event for event in events if isinstance(event, Released)]
+        detail = f"number {position} in the queue" if position else "waiting for a worker"
+        return Step("Queue", StepState.IN_PROGRESS, f"{detail}; {released[-1].reason}" if released else detail)
+    if run.started_at is None:
+        return Step("Queue", StepState.ERROR)
+    waited = seconds_between(run.queued_at, run.started_at) or 0.0
+    return Step("Queue", StepState.COMPLETE, f"waited {duration_text(max(waited, 0.0))}")
+
+
+def _stage_step(run: Run, stage: Stage, index: int, reached: int, attempt: Sequence[AnyEvent]) -> Step:
+    title = _STAGE_TITLES[stage]
+    if run.state is RunState.SUCCEEDED or index < reached:
+        return Step(title, StepState.COMPLETE, _stage_detail(stage, attempt, done=True))
+    if index > reached:
+        return Step(title, StepState.PENDING)
+    state = StepState.IN_PROGRESS if run.state is RunState.RUNNING else StepState.ERROR
+    return Step(title, state, _stage_detail(stage, attempt, done=False))
+
+
+def _stage_detail(stage: Stage, attempt: Sequence[AnyEvent], *, done: bool) -> str:
+    if stage is Stage.READ:
+        read = next((event for event in attempt if isinstance(event, DatasetRead)), None)
+        return f"{read.rows:,} rows, {read.columns} columns" if read else ""
+    if stage is not Stage.TRAIN:
+        return ""
+    epochs = [event for event in attempt if isinstance(event, EpochDone)]
+    if not epochs:
+        return ""
+    last = epochs[-1]
+    if done:
+        return "; ".join(_epochs_text(model, epochs) for model in dict.fromkeys(event.model for event in epochs))
+    eta = f", about {duration_text(last.eta_s)} left" if last.eta_s is not None else ""
+    loss = number_text(last.validation_loss)
+    return f"{last.model}: epoch {last.epoch} of at most {last.epochs}, validation loss {loss}{eta}"
+
+
+def _epochs_text(model: str, epochs: Sequence[EpochDone]) -> str:
+    last = [event for event in epochs if event.model == model][-1]
+    return f"{model}: {last.epoch} epoch{'s' if last.epoch != 1 else ''}"
+
+
+def _facts(run: Run, events: Sequence[AnyEvent]) -> tuple[tuple[str, str], ...]:
+    result = run.result or {}
+    read = next((event for event in reversed(events) if isinstance(event, DatasetRead)), None)
+    facts = []
+    if read is not None:
+        facts += [("target", read.target), ("task", read.task)]
+    if run.kind == "train" and result.get("model"):
+        facts.append(("model", _model_text(result)))
+    if "rows_scored" in result:
+        facts.append(("rows", f"{result['rows_scored']:,} scored, {result.get('rows_left_out', 0):,} left out"))
+    took = seconds_between(run.started_at, run.ended_at)
+    if took is not None:
+        facts.append(("took", duration_text(took)))
+    facts.append(("asked by", run.requested_by))
+    return tuple(facts)
+
+
+def _model_text(result: dict[str, Any]) -> str:
+    parity = (result.get("parity") or {}).get("max_difference")
+    checked = f"; ONNX equals torch to {parity:.0e}" if parity is not None else ""
+    return f"{result['model']}{checked}"
+
+
+def _tables(run: Run, result: dict[str, Any]) -> tuple[Table, ...]:
+    if run.kind == "compare" and result.get("runs"):
+        return (_comparison_table(result),)
+    metrics = result.get("metrics")
+    if not metrics:
+        return ()
+    parts = [part for part in ("test", "validation", "train", "baseline") if metrics.get(part)]
+    names = _in_order({name for part in parts for name in metrics[part]})
+    rows = tuple((name, *(number_text(metrics[part].get(name)) for part in parts)) for name in names)
+    return (Table(caption="Metrics", header=("metric", *parts), rows=rows),)
+
+
+def _comparison_table(result: dict[str, Any]) -> Table:
+    names = _in_order({name for entry in result["runs"] for name in entry["metrics"]})
+    rows = tuple(
+        (
+            f"{entry['run']}{' (best)' if entry['run'] == result.get('best') else ''}",
+            str(entry.get("model", "")),
+            *(number_text(entry["metrics"].get(name)) for name in names),
+        )
+        for entry in result["runs"]
+    )
+    return Table(
+        caption=f"On the {result['rows_shared']:,} test rows that they share",
+        header=("run", "model", *names),
+        rows=rows,
+    )
+
+
+def _in_order(names: set[str]) -> list[str]:
+    return sorted(
+        names, key=lambda name: (METRIC_ORDER.index(name) if name in METRIC_ORDER else len(METRIC_ORDER), name)
+    )
+
+
+def _notes(events: Sequence[AnyEvent], result: dict[str, Any]) -> tuple[str, ...]:
+    said = [
+        text
+        for event in _last_attempt(events)
+        if isinstance(event, DatasetRead)
+        for text in (*event.inferred, *event.warnings)
+    ]
+    return tuple(dict.fromkeys([*said, *result.get("warnings", ())]))
+
+
+def _more(run: Run, prefix: str) -> tuple[str, ...]:
+    if run.state is RunState.SUCCEEDED and run.kind == "train":
+        return (
+            f"{prefix} predict {run.id} DATASET",
+            f"{prefix} evaluate {run.id} DATASET",
+            f"{prefix} compare {run.id} RUN",
+        )
+    if not run.state.ended:
+        return (f"{prefix} cancel {run.id}",)
+    return ()

@@ -1,0 +1,1 @@
+"""What must arrive: doorbells, cards, files."""

@@ -1,0 +1,207 @@
+"""Words into a request, or one error that names everything that is wrong. The same for a shell and for Slack.
+
+A verb is described by data (`Verb`, `Key`), so that parsing, `help` and the tests read the same source.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from shared.errors import Problem, RefusedWords
+
+if TYPE_CHECKING:
+    from bot.desk import Answer, Desk
+
+VERB_NAMES = ("train", "evaluate", "compare", "predict", "status", "show", "log", "cancel", "help", "up", "doctor")
+"""Every verb, in the order in which help lists them; each is one file of `bot.verbs`."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A `key=value` of a verb: its name, what its value looks like, what it is for, and how a value is read.
+
+    `read` raises `ValueError` with the rule when a value does not fit.
+    """
+
+    name: str
+    looks: str
+    help: str
+    read: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Words:
+    """A verb's words, read: the plain ones in their order, and the values by key."""
+
+    plain: tuple[str, ...]
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb of the product."""
+
+    name: str
+    summary: str
+    plain: str
+    """The plain words it takes, as help shows them; in brackets where they may be left out; `...` for more of them."""
+    examples: tuple[str, ...]
+    build: Callable[[Words], Any]
+    """The request of its words; raises `RefusedWords`."""
+    keys: tuple[Key, ...] = ()
+    answer: "Callable[[Desk, Any], Answer] | None" = None
+    """Answers at once, from the log; None for verbs whose request is the spec of a run."""
+    shell_only: bool = False
+
+    @property
+    def usage(self) -> str:
+        """The verb with everything that it takes, on one line."""
+        return " ".join(
+            (self.name, *((self.plain,) if self.plain else ()), *(f"[{key.name}={key.looks}]" for key in self.keys))
+        )
+
+    @property
+    def least(self) -> int:
+        """How many plain words it needs."""
+        return sum(not word.startswith("[") and word != "..." for word in self.plain.replace("...", " ...").split())
+
+    @property
+    def most(self) -> int | None:
+        """How many plain words it takes; None when there is no bound."""
+        return None if "..." in self.plain else len(self.plain.split())
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that was understood."""
+
+    verb: Verb
+    request: Any
+    words: str
+    """What was typed, in plain quotes and dashes."""
+
+
+def load_verb(name: str) -> Verb:
+    """A verb by its name."""
+    verb: Verb = import_module(f"bot.verbs.{name}").VERB
+    return verb
+
+
+def parse(words: Sequence[str]) -> Command:
+    """Understand a command; raises `RefusedWords` with every problem that it has."""
+    name, *rest = words or ("help",)
+    if name in ("-h", "--help"):
+        name = "help"
+    if "--help" in rest or "-h" in rest:
+        name, rest = "help", [name]
+    if name not in VERB_NAMES:
+        _refuse_verb(name)
+    verb = load_verb(name)
+    read, problems = _read(verb, rest)
+    if problems:
+        raise RefusedWords(*problems)
+    return Command(verb=verb, request=verb.build(read), words=" ".join([name, *(quoted(word) for word in rest)]))
+
+
+def quoted(word: str) -> str:
+    """A word as it can be typed again."""
+    if word and not any(letter.isspace() or letter in "\"'\\" for letter in word):
+        return word
+    name, equals, value = word.partition("=")
+    if equals and name.isidentifier():
+        return f"{name}={quoted(value)}"
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _refuse_verb(name: str) -> NoReturn:
+    nearest = nearest_of(name.lower(), VERB_NAMES)
+    hint = f"Did you mean `{nearest}`?" if nearest else "`help` lists the verbs: " + ", ".join(VERB_NAMES) + "."
+    raise RefusedWords(Problem(code="unknown_verb", message=f"There is no verb `{name}`.", hint=hint))
+
+
+def nearest_of(word: str, known: Sequence[str]) -> str | None:
+    """The known word that was probably meant."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[near[0]] if near else None
+
+
+def _read(verb: Verb, words: Sequence[str]) -> tuple[Words, list[Problem]]:
+    plain, pairs, problems = _sorted_out(verb, words)
+    keys = {key.name: key for key in verb.keys}
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            problems.append(Problem("repeated_key", f"`{name}` is given more than once.", "Give it once."))
+            continue
+        try:
+            values[name] = keys[name].read(value)
+        except ValueError as error:
+            problems.append(Problem("bad_value", f"`{name}={value}`: {error}"))
+            values[name] = None
+    problems += _count_problems(verb, plain)
+    return Words(plain=tuple(plain), values=values), problems
+
+
+def _sorted_out(verb: Verb, words: Sequence[str]) -> tuple[list[str], list[tuple[str, str]], list[Problem]]:
+    """Plain words, and pairs from `key=value`, `--key=value` and `--key value`; what is neither is a problem."""
+    known = [key.name for key in verb.keys]
+    plain: list[str] = []
+    pairs: list[tuple[str, str]] = []
+    problems: list[Problem] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        dashed = word.startswith("--") and len(word) > 2
+        name, equals, value = word.removeprefix("--").partition("=")
+        key = name.lower().replace("-", "_")
+        if key in known and equals:
+            pairs.append((key, value))
+        elif key in known and dashed and waiting:
+            pairs.append((key, waiting.pop(0)))
+        elif key in known and dashed:
+            problems.append(Problem("missing_value", f"`{word}` has no value.", f"Write `{key}=VALUE`."))
+        elif dashed or (equals and name.isidentifier()):
+            problems.append(_unknown_key(verb, name))
+            if dashed and not equals and waiting and not waiting[0].startswith("--") and "=" not in waiting[0]:
+                waiting.pop(0)
+        else:
+            plain.append(word)
+    return plain, pairs, problems
+
+
+def _unknown_key(verb: Verb, name: str) -> Problem:
+    known = [key.name for key in verb.keys]
+    nearest = nearest_of(name, known)
+    if nearest:
+        hint = f"Did you mean `{nearest}`?"
+    elif known:
+        hint = f"It knows: {', '.join(known)}."
+    else:
+        hint = "It takes no keys."
+    return Problem("unknown_key", f"`{verb.name}` knows no key `{name}`.", hint)
+
+
+def _count_problems(verb: Verb, plain: Sequence[str]) -> list[Problem]:
+    if len(plain) < verb.least:
+        return [
+            Problem(
+                "missing_word",
+                f"`{verb.name}` needs {verb.plain}; met {' '.join(plain) or 'nothing'}.",
+                f"Write `{verb.usage}`.",
+            )
+        ]
+    if verb.most is not None and len(plain) > verb.most:
+        extra = " ".join(plain[verb.most :])
+        takes = verb.plain or "nothing more"
+        return [
+            Problem(
+                "extra_word",
+                f"`{verb.name}` takes {takes}; not understood: {extra}.",
+                f"Write `{verb.usage}`; quote words with spaces.",
+            )
+        ]
+    return []

@@ -1,0 +1,1 @@
+"""The `lml` command, and the stack that it starts on one machine."""

@@ -1,0 +1,153 @@
+"""Commands from a shell: verbs that answer at once, and runs that are followed to their end."""
+
+import getpass
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bot import submit
+from bot.answers import envelope, run_answer
+from bot.cards import Card
+from bot.delivery.doorbell import Doorbell
+from bot.desk import Answer, Desk
+from bot.grammar import Command
+from bot.terminal.follow import follow
+from bot.terminal.main import ExitCode
+from bot.terminal.screen import Screen
+from bot.terminal.stack import Stack
+from shared.access import Principal, Source, authorize
+from shared.blobs import BlobStore
+from shared.errors import Problem, ServiceUnavailable, refused
+from shared.log import runs
+from shared.log.engine import open_log
+from shared.log.runs import RunState
+from shared.settings import Settings
+
+EXIT_CODES = {
+    RunState.SUCCEEDED: ExitCode.SUCCEEDED,
+    RunState.FAILED: ExitCode.FAILED,
+    RunState.CANCELLED: ExitCode.CANCELLED,
+}
+
+
+def answer_at_once(command: Command, settings: Settings, screen: Screen) -> int:
+    """A verb that only needs the log."""
+    desk = open_desk(settings)
+    authorize(desk.principal, command.verb.name)
+    assert command.verb.answer is not None  # noqa: S101 - the caller has looked
+    answer = command.verb.answer(desk, command.request)
+    screen.answer(answer, files=_paths(answer))
+    return ExitCode.SUCCEEDED
+
+
+def run_to_end(command: Command, settings: Settings, screen: Screen, *, detach: bool) -> int:
+    """Write a run, ring, and show it until it ends; with `detach`, until it waits."""
+    stack = Stack(settings.stack_folder)
+    if detach and settings.redis_url is None and not stack.stays():
+        raise refused(
+            "no_stack",
+            "`--detach` needs a stack that stays when the command returns; none is running.",
+            "Run `lml up` first.",
+        )
+    with _redis(settings, stack) as (redis_url, trouble):
+        settings = settings.model_copy(update={"redis_url": _secret(redis_url)})
+        desk = open_desk(settings)
+        number, _ = submit.write(desk, command)
+        try:
+            if submit.prepare(desk, number):
+                _ring(desk, number)
+            if detach:
+                return _detached(desk, number, screen)
+            return _followed(desk, number, redis_url, screen, trouble)
+        except KeyboardInterrupt:
+            return _interrupted(desk, number, redis_url, screen)
+
+
+def open_desk(settings: Settings) -> Desk:
+    """The desk of whoever sits at this shell."""
+    settings.home_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    principal = Principal(team_id=settings.team_id, user_id=_user(), source=Source.SHELL)
+    return Desk(
+        settings=settings, log=open_log(settings.log_url), store=BlobStore(settings.store_folder), principal=principal
+    )
+
+
+@contextmanager
+def _redis(settings: Settings, stack: Stack) -> Iterator[tuple[str, Callable[[], Problem | None]]]:
+    """The address of Redis for this command, and how to learn that no worker will come."""
+    if settings.redis_url is not None:
+        yield settings.redis_url.get_secret_value(), lambda: None
+        return
+
+    def trouble() -> Problem | None:
+        state = stack.state()
+        if state is None:
+            return Problem("stack_unavailable", "The stack has stopped.", f"Its words are in {stack.keeper_log()}.")
+        return state.problem
+
+    with stack.use() as redis_url:
+        yield redis_url, trouble
+
+
+def _ring(desk: Desk, number: int) -> None:
+    """Ring; in a shell, where someone waits, a Redis that is away ends the run at once."""
+    try:
+        Doorbell(desk.settings).ring(number)
+    except ServiceUnavailable as error:
+        submit.fail(desk, number, error)
+
+
+def _followed(desk: Desk, number: int, redis_url: str, screen: Screen, trouble: Callable[[], Problem | None]) -> int:
+    with screen.progress() as progress:
+        for view in follow(desk, number, redis_url=redis_url, trouble=trouble):
+            progress.show(view)
+    return _show(desk, number, screen)
+
+
+def _show(desk: Desk, number: int, screen: Screen) -> int:
+    with desk.log.read() as connection:
+        run = runs.get(connection, number)
+        answer = run_answer(desk, connection, run)
+    screen.answer(answer, files=_paths(answer))
+    return EXIT_CODES.get(run.state, ExitCode.SUCCEEDED)
+
+
+def _detached(desk: Desk, number: int, screen: Screen) -> int:
+    with desk.log.read() as connection:
+        run = runs.get(connection, number)
+    if run.state.ended:
+        return _show(desk, number, screen)
+    card = Card(
+        title=f"Run {number}",
+        state=run.state.value,
+        more=(f"lml status {number}", f"lml show {number}", f"lml cancel {number}"),
+    )
+    screen.answer(Answer(card=card, envelope=envelope(run.kind, run.state.value, run=number)))
+    return ExitCode.SUCCEEDED
+
+
+def _interrupted(desk: Desk, number: int, redis_url: str, screen: Screen) -> int:
+    """Ctrl-C cancels the run that it interrupts."""
+    screen.say(f"Cancelling run {number} ...")
+    with desk.log.write() as connection:
+        runs.cancel(connection, number, by=desk.principal.user_id)
+    for _view in follow(desk, number, redis_url=redis_url):
+        pass
+    return _show(desk, number, screen)
+
+
+def _paths(answer: Answer) -> list[str]:
+    return [artifact["path"] for artifact in answer.envelope["artifacts"]]
+
+
+def _secret(value: str) -> object:
+    from pydantic import SecretStr
+
+    return SecretStr(value)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return str(os.getuid())

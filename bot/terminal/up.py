@@ -1,0 +1,99 @@
+"""`lml up`: keeps the stack running, with the bot when Slack tokens are set, until Ctrl-C."""
+
+import signal
+import sys
+import threading
+import time
+
+from bot.terminal.children import Child, start_child
+from bot.terminal.main import ExitCode
+from bot.terminal.screen import Screen
+from bot.terminal.stack import Lock, Stack
+from shared.errors import refused, unavailable
+from shared.log.engine import open_log
+from shared.settings import Settings
+
+READY_WITHIN_S = 60.0
+
+
+def keep_up(settings: Settings, screen: Screen) -> int:
+    """Start what is missing, say when it is ready and how to stop it, stop it."""
+    stack = Stack(settings.stack_folder)
+    mine = Lock(settings.stack_folder / "up.lock")
+    if not mine.try_take():
+        raise refused(
+            "already_up", f"A stack is up already for {settings.home_folder}.", "Stop it with Ctrl-C where it runs."
+        )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    screen.say("Starting Redis and a worker ...")
+    open_log(settings.log_url)
+    if settings.redis_url is not None:
+        raise refused(
+            "redis_is_yours",
+            "`lml up` starts a Redis of its own, but LML_REDIS_URL names one.",
+            "Unset LML_REDIS_URL, or start `python -m workers` and `python -m bot` yourself.",
+        )
+    with stack.use() as redis_url:
+        _wait_for_worker(stack, stop)
+        bot = _start_bot(settings, redis_url)
+        if not stop.is_set():
+            screen.say(_ready_words(settings, bot))
+        while not stop.wait(0.5):
+            _check(stack, bot)
+        screen.say("Stopping ...")
+        if bot is not None:
+            bot.stop(grace_s=10)
+    mine.close()
+    screen.say("Stopped. Runs that were not finished wait for the next `lml up`.")
+    return ExitCode.SUCCEEDED
+
+
+def _wait_for_worker(stack: Stack, stop: threading.Event) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while not stop.wait(0.05):
+        _check(stack, None)
+        state = stack.state()
+        if state is not None and state.worker_ready:
+            return
+        if time.monotonic() > deadline:
+            raise unavailable(
+                "worker_unavailable",
+                f"The worker is not ready after {READY_WITHIN_S:.0f} s.",
+                f"Its words are in {stack.folder / 'worker.log'}.",
+            )
+
+
+def _check(stack: Stack, bot: Child | None) -> None:
+    state = stack.state()
+    if state is None:
+        raise unavailable("stack_unavailable", "The stack has stopped.", f"Its words are in {stack.keeper_log()}.")
+    if state.problem is not None:
+        raise unavailable(state.problem.code, state.problem.message, state.problem.hint)
+    if bot is not None and bot.exit_code() is not None:
+        words = bot.log_file.read_text(errors="replace").strip().splitlines()
+        last = words[-1] if words else "nothing"
+        raise unavailable(
+            "bot_unavailable",
+            f"The bot has ended (exit {bot.exit_code()}); its last words: {last}",
+            f"All of them are in {bot.log_file}; `lml doctor` checks its tokens.",
+        )
+
+
+def _start_bot(settings: Settings, redis_url: str) -> Child | None:
+    if settings.slack_bot_token is None:
+        return None
+    return start_child(
+        [sys.executable, "-m", "bot"],
+        log_file=settings.stack_folder / "bot.log",
+        environment={"LML_REDIS_URL": redis_url},
+    )
+
+
+def _ready_words(settings: Settings, bot: Child | None) -> str:
+    slack = "The Slack bot runs." if bot is not None else "No Slack: LML_SLACK_BOT_TOKEN is not set (docs/slack.md)."
+    return (
+        f"Ready. Data: {settings.home_folder}. {slack}\n"
+        "Try `lml train examples/wine.csv` in another terminal. Stop with Ctrl-C."
+    )
