@@ -1,0 +1,78 @@
+"""The notifier: threads that keep cards up to date, woken by the bell of the workers.
+
+There is no position to lose: which card is behind is a question to the log. Redis away means a little later, not never.
+"""
+
+import logging
+from collections.abc import Callable
+from threading import Event, Thread
+
+from bot.delivery.sender import CardSender
+from shared import bell
+from shared.errors import LmlError
+
+logger = logging.getLogger(__name__)
+
+BELL_WAIT_S = 2.0
+
+
+class Notifier:
+    """Sends cards from as many threads as it is given senders."""
+
+    def __init__(
+        self, make_sender: Callable[[], CardSender], *, redis_url: str | None, poll_s: float = 1.0, threads: int = 2
+    ) -> None:
+        self._redis_url, self._poll_s = redis_url, poll_s
+        self._wake, self._stopping = Event(), Event()
+        self._threads = [
+            Thread(target=self._loop, args=(make_sender(),), name=f"lml-notifier-{n}", daemon=True)
+            for n in range(threads)
+        ]
+        if redis_url is not None:
+            self._threads.append(Thread(target=self._listen, name="lml-bell", daemon=True))
+
+    def start(self) -> None:
+        """Begin, with whatever happened while no bot ran."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Something happened to a run."""
+        self._wake.set()
+
+    def stop(self, *, within_s: float = 5.0) -> None:
+        """Send nothing more; what is under way ends."""
+        self._stopping.set()
+        self._wake.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout=within_s)
+
+    def _loop(self, sender: CardSender) -> None:
+        while not self._stopping.is_set():
+            try:
+                if sender.send_next():
+                    continue
+            except LmlError as error:
+                logger.warning("Cards are not sent now: %s", error)
+            except Exception:  # a thread that ends would leave every later card unsent
+                logger.exception("The notifier stumbled and goes on; the card is tried again when its lease ends.")
+            self._wake.wait(timeout=self._poll_s)
+            self._wake.clear()
+
+    def _listen(self) -> None:
+        """Hear the bell. The socket's own time limit is longer than each wait."""
+        client = bell.connect(self._redis_url or "")
+        after: str | None = None
+        while not self._stopping.is_set():
+            try:
+                after = after or bell.last_ring(client)
+                heard = bell.wait(client, after, timeout_s=BELL_WAIT_S)
+                if heard != after:
+                    after = heard
+                    self._wake.set()
+            except Exception as error:  # noqa: BLE001 - whatever redis-py raises, polling goes on without the bell
+                logger.warning("The bell is not heard, cards are polled for: %s", error)
+                after = None
+                self._stopping.wait(BELL_WAIT_S)
+        client.close()

@@ -1,0 +1,122 @@
+"""The preparer: brings datasets of runs from Slack into the store and rings for workers, behind the acknowledgement.
+
+What it does stands in the log: a bot that dies here leaves a run preparing, and the next one takes it up.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from threading import Event, Thread
+
+from bot import submit
+from bot.delivery.doorbell import Doorbell
+from bot.desk import Desk
+from shared.access import Principal, Source
+from shared.blobs import BlobStore
+from shared.errors import LmlError, failed
+from shared.log import runs
+from shared.log.engine import Log
+from shared.log.preparing import keep_preparing, take_preparing
+from shared.log.runs import Run, RunState
+from shared.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 60.0
+
+Fetch = Callable[[Run, Callable[[], object]], Iterable[bytes] | None]
+"""Finds a run's dataset in the chat; is handed what to call while bytes come."""
+
+
+class Preparer:
+    """Threads that prepare runs, one run each at a time, woken when one is written."""
+
+    def __init__(  # noqa: PLR0913 - the parts that it brings together
+        self,
+        settings: Settings,
+        log: Log,
+        store: BlobStore,
+        *,
+        doorbell: Doorbell,
+        fetch: Fetch | None = None,
+        poll_s: float = 2.0,
+        threads: int = 2,
+    ) -> None:
+        self._log = log
+        nobody = Principal(settings.team_id, "lml", Source.SLACK)
+        self._desk = Desk(settings, log, store, nobody, prefix="/lml")
+        self._doorbell, self._fetch = doorbell, fetch
+        self._owner = f"bot-{uuid.uuid4().hex[:12]}"
+        self._poll_s = poll_s
+        self._wake, self._stopping = Event(), False
+        self._threads = [Thread(target=self._loop, name=f"lml-preparer-{n}", daemon=True) for n in range(threads)]
+
+    def start(self) -> None:
+        """Begin, with whatever an earlier bot left."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """A run was written."""
+        self._wake.set()
+
+    def stop(self, *, within_s: float = 5.0) -> None:
+        """Begin nothing more; what is not done by then is taken up by the next bot."""
+        self._stopping = True
+        self._wake.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout=within_s)
+
+    def prepare_next(self) -> bool:
+        """Prepare the oldest run that waits for it; False when none does."""
+        with self._log.write() as connection:
+            run = take_preparing(connection, owner=self._owner, lease_s=LEASE_S)
+        if run is None:
+            return False
+        desk = replace(self._desk, principal=Principal(run.team_id, run.requested_by, Source.SLACK, run.channel_id))
+        try:
+            ready = submit.prepare(desk, run.id, fetch=self._fetched)
+        except LmlError:
+            raise
+        except Exception:  # the border: a run that cannot be prepared ends, with a code
+            logger.exception("Run %s could not be prepared.", run.id)
+            problem = failed(
+                "preparing_failed",
+                "The dataset could not be brought into the store, for a reason that LML does not know.",
+                "Its operator finds it in the bot's log; then type the command again.",
+            )
+            submit.fail(desk, run.id, problem)
+            return True
+        if ready:
+            self._ring(run.id)
+        return True
+
+    def _fetched(self, run: Run) -> Iterable[bytes] | None:
+        return None if self._fetch is None else self._fetch(run, lambda: self._keep(run.id))
+
+    def _keep(self, run: int) -> None:
+        with self._log.write() as connection:
+            kept = keep_preparing(connection, run, owner=self._owner, lease_s=LEASE_S)
+            if not kept and runs.get(connection, run).state is not RunState.PREPARING:
+                raise failed("not_preparing", f"Run {run} was ended while its dataset came.")
+
+    def _ring(self, run: int) -> None:
+        try:
+            self._doorbell.ring(run)
+        except LmlError as error:
+            # The run is queued in the log; the workers' sweep rings again.
+            logger.warning("The doorbell of run %s did not ring: %s", run, error)
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            try:
+                if self.prepare_next():
+                    continue
+            except LmlError as error:
+                logger.warning("Runs are not prepared now: %s", error)
+            except Exception:  # a thread that ends would leave every later run preparing
+                logger.exception("The preparer stumbled and goes on.")
+            self._wake.wait(timeout=self._poll_s)
+            self._wake.clear()

@@ -1,0 +1,1 @@
+"""The Slack front: words of `/lml` in, messages out."""

@@ -1,0 +1,111 @@
+"""Cards as they come out of `bot.cards` for runs in each state, and one that does its worst."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.cards import Card, Step, StepState, Table, run_card
+from shared.access import Source, Visibility
+from shared.errors import Problem
+from shared.events import AnyEvent, DatasetRead, EpochDone, Queued, Stage, StageStarted, Started
+from shared.log.runs import Artifact, Run, RunState
+from shared.specs import CompareSpec, TrainSpec
+
+BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+READ = DatasetRead(
+    rows=3_000,
+    columns=9,
+    target="churned",
+    task="binary",
+    inferred=("Target: `churned`, the last column. Change it with target=COL.",),
+    warnings=("`customer_id` was left out: every value differs. Keep it with drop= of other columns.",),
+)
+EVENTS: list[AnyEvent] = [
+    Queued(),
+    Started(attempt=1, worker="w1"),
+    StageStarted(stage=Stage.READ),
+    READ,
+    StageStarted(stage=Stage.TRAIN),
+    EpochDone(model="mlp", epoch=12, epochs=40, train_loss=0.41, validation_loss=0.4382, eta_s=38.0),
+]
+METRICS = {
+    "test": {"accuracy": 0.8512, "f1": 0.7431, "roc_auc": 0.9012, "log_loss": 0.3391},
+    "validation": {"accuracy": 0.8604, "f1": 0.7522, "roc_auc": 0.9087, "log_loss": 0.3302},
+    "baseline": {"accuracy": 0.7313, "f1": 0.0, "roc_auc": 0.5, "log_loss": 0.5821},
+}
+RESULT = {"task": "binary", "model": "mlp", "metrics": METRICS, "parity": {"max_difference": 3e-7}}
+
+
+def sample_cards() -> dict[str, Card]:
+    """Each card by the name of its golden file."""
+    files = [Artifact(name=name, sha256="0" * 64, size_bytes=10) for name in ("loss_curve.png", "model.onnx")]
+    problem = Problem(
+        "target_missing",
+        "A target is a column of the dataset; `chrned` is none of churn.csv.",
+        "Did you mean `churned`?",
+    )
+    return {
+        "queued": run_card(_run(RunState.QUEUED), [Queued()], prefix="/lml", position=3),
+        "running": run_card(_run(RunState.RUNNING), EVENTS, prefix="/lml"),
+        "succeeded": run_card(_run(RunState.SUCCEEDED, result=RESULT), EVENTS, files, prefix="/lml"),
+        "failed": run_card(_run(RunState.FAILED, problem=problem), EVENTS[:3], prefix="/lml"),
+        "cancelled": run_card(_run(RunState.CANCELLED), EVENTS, prefix="/lml"),
+        "compare": run_card(_compare(), [Queued(), Started(attempt=1, worker="w1")], prefix="/lml"),
+        "hostile": hostile_card(),
+    }
+
+
+def hostile_card() -> Card:
+    """A card of texts that would mention, link, format, turn around or overflow, if they could."""
+    bad = "<!channel> <@U0EVE> <http://evil|fine> *b* _i_ `c` ```d``` :fire: & \u202egnp.exe\x07\n"
+    wide = tuple(f"{bad}{column}" for column in range(30))
+    return Card(
+        title=bad * 20,
+        state="running",
+        headline=bad * 50,
+        steps=tuple(Step(bad * 5, StepState.IN_PROGRESS, bad * 30) for _ in range(12)),
+        facts=(("target", bad * 10), ("asked by", "<!here>"), *((f"k{n}", bad) for n in range(20))),
+        tables=(
+            Table(bad * 5, wide, tuple(wide for _ in range(200))),
+            Table(bad, wide, tuple(wide for _ in range(200))),
+        ),
+        notes=tuple(bad * 40 for _ in range(30)),
+        problem=Problem("bad", bad * 100, bad * 100),
+        files=tuple(f"{bad}{number}.png" for number in range(60)),
+        more=tuple(bad for _ in range(20)),
+    )
+
+
+def _run(state: RunState, **more: Any) -> Run:
+    waits, ended = state is RunState.QUEUED, state.ended
+    return Run(
+        id=42,
+        team_id="T0TEAM",
+        channel_id="C0GENERAL",
+        visibility=Visibility.TEAM,
+        requested_by="U0ADA",
+        source=Source.SLACK,
+        words="train churn.csv",
+        kind="train",
+        spec=TrainSpec(dataset="churn.csv"),
+        state=state,
+        dataset_name="churn.csv",
+        created_at=BEGAN,
+        queued_at=BEGAN + timedelta(seconds=1),
+        started_at=None if waits else BEGAN + timedelta(seconds=3),
+        ended_at=BEGAN + timedelta(seconds=65) if ended else None,
+        **more,
+    )
+
+
+def _compare() -> Run:
+    result = {
+        "best": 42,
+        "rows_shared": 600,
+        "sentence": "Run 42 is better: accuracy 0.8512 to 0.8233 (95 % interval of the difference 0.9 to 4.7 points)",
+        "runs": [
+            {"run": 41, "model": "linear", "metrics": {"accuracy": 0.8233, "f1": 0.7012}},
+            {"run": 42, "model": "mlp", "metrics": {"accuracy": 0.8512, "f1": 0.7431}},
+        ],
+    }
+    changes = {"id": 43, "kind": "compare", "spec": CompareSpec(runs=(41, 42)), "result": result, "dataset_name": None}
+    return _run(RunState.SUCCEEDED).model_copy(update=changes)
