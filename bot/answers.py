@@ -5,8 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bot.cards import HEADLINE_METRIC as HEADLINE
-from bot.cards import Card, Table, duration_text, number_text, run_card, run_title, seconds_between
+from bot.cards import Card, Table, duration_text, headline_metric, number_text, run_card, run_title, seconds_between
 from bot.desk import Answer, Desk
 from shared.errors import Problem, one_problem
 from shared.log import runs
@@ -99,9 +98,7 @@ def _state(run: Run, positions: Mapping[int, int]) -> str:
 def _result(run: Run) -> str:
     if run.problem is not None:
         return run.problem.code
-    result = run.result or {}
-    metric = HEADLINE.get(str(result.get("task")), "")
-    reached = (result.get("metrics") or {}).get("test", {}).get(metric)
+    metric, reached = headline_metric(run.result or {})
     return f"{metric} {number_text(reached)}" if reached is not None else ""
 
 

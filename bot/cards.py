@@ -72,7 +72,6 @@ _STAGE_TITLES = {
     Stage.COMPARE: "Compare",
 }
 
-HEADLINE_METRIC = {"binary": "accuracy", "multiclass": "accuracy", "regression": "r2"}
 METRIC_ORDER = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "r2", "rmse", "mse", "mae")
 
 
@@ -140,6 +139,12 @@ def duration_text(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def headline_metric(result: dict[str, Any]) -> tuple[str, float | None]:
+    """The one metric that stands for a result, and what it reached on the test rows."""
+    metric = str(result.get("headline", ""))
+    return metric, result.get("metrics", {}).get("test", {}).get(metric)
+
+
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
     """The time between two moments, None while one of them has not come."""
     return None if start is None or end is None else round((end - start).total_seconds(), 3)
@@ -154,12 +159,9 @@ def _headline(run: Run, result: dict[str, Any]) -> str:
         unreadable = result.get("rows_unreadable") or 0
         note = f"; {unreadable:,} could not be read" if unreadable else ""
         return f"{result.get('rows', 0):,} rows predicted{note}"
-    metric = HEADLINE_METRIC.get(str(result.get("task")), "accuracy")
-    metrics = result.get("metrics", {})
-    reached, baseline = (metrics.get(part, {}).get(metric) for part in ("test", "baseline"))
-    return (
-        f"{metric} {number_text(reached)} on the test rows; a baseline without features reaches {number_text(baseline)}"
-    )
+    metric, reached = headline_metric(result)
+    baseline = number_text(result.get("metrics", {}).get("baseline", {}).get(metric))
+    return f"{metric} {number_text(reached)} on the test rows; a baseline without features reaches {baseline}"
 
 
 def _steps(run: Run, events: Sequence[AnyEvent], position: int | None) -> tuple[Step, ...]:

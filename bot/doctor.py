@@ -136,20 +136,15 @@ def _database(settings: Settings) -> list[Check]:
     log = Log(settings.log_url)
     if log.url.get_backend_name() == "sqlite" and not Path(str(log.url.database)).exists():
         return [Check("Database", None, f"{log.address} is not there yet; the first command makes it")]
-    try:
-        log.migrate()  # what every command does first; changes nothing when the tables are those of this version
-    except LmlError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever alembic raises about a revision that it does not know
-        reason = str(error).splitlines()[0]
-        return [
-            Check(
-                "Database",
-                False,
-                f"The tables at {log.address} cannot be brought to revision {SCHEMA_REVISION}: {reason}.",
-                "Use the version of LML that made them, or a newer one.",
-            )
-        ]
+    revision = log.revision()
+    if revision is None:
+        return [Check("Database", True, f"{log.address} answers; the first command makes its tables")]
+    if revision > SCHEMA_REVISION:
+        known = f"this LML knows revisions up to {SCHEMA_REVISION}"
+        fix = "Use the version of LML that made them, or a newer one."
+        return [Check("Database", False, f"The tables at {log.address} are at revision {revision}; {known}", fix)]
+    if revision < SCHEMA_REVISION:
+        return [Check("Database", True, f"{log.address} answers; the next command brings its tables up to date")]
     return [Check("Database", True, f"{log.address} answers; its tables are at revision {SCHEMA_REVISION}")]
 
 

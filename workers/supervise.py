@@ -1,7 +1,7 @@
 """Forks a process for each run, watches it, and ends it: the part of a worker that must never hang.
 
 This process only imports heavy libraries; it runs none of their operations, has no thread, and holds no connection
-across a fork. A child forked from a parent that had run a threaded operation would hang (measured; docs/decisions/0001).
+across a fork. A child forked from a parent that had run a threaded operation would hang (docs/decisions/0001).
 """
 
 import logging
@@ -44,8 +44,6 @@ class Ended:
 
 def run_next(settings: Settings, *, draining: Callable[[], bool]) -> int | None:
     """Claim the best waiting run and see it through; returns its number, None when nothing waited."""
-    if draining():
-        return None
     log = Log(settings.log_url)
     claimed = claim(log, lease_s=settings.lease_s)
     if claimed is None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shared import bell
 from shared.errors import ServiceUnavailable, unavailable
 from shared.settings import Settings
 from shared.wire import RING_TASK, RUNS_QUEUE, celery_options
@@ -17,6 +18,9 @@ class Doorbell:
     def ring(self, run: int) -> None:
         """Ring for a run; raises `ServiceUnavailable` when Redis does not take it."""
         try:
+            # Celery tries for seconds before it says that nobody is there; a ping knows at once.
+            with bell.connect(self.redis_url) as client:
+                client.ping()
             self._celery().send_task(RING_TASK, args=[run], queue=RUNS_QUEUE, retry=False, ignore_result=True)
         except Exception as error:
             # Whatever the transport raises (kombu, redis-py, the operating system) means the same to people.
@@ -34,7 +38,7 @@ class Doorbell:
 def redis_away(redis_url: str, error: Exception) -> ServiceUnavailable:
     """The answer to a Redis that does not answer, without its password."""
     address = redis_url.rsplit("@", 1)[-1].removeprefix("redis://").removeprefix("rediss://")
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
     return unavailable(
         "redis_unavailable",
         f"Redis at {address} does not answer: {reason}.",

@@ -21,7 +21,6 @@ from bot.slack.render import message
 from shared.log import cards, runs
 from shared.log.cards import CardPlace
 from shared.log.engine import Log
-from shared.log.preparing import note_posting
 from shared.log.runs import Artifact, Run, RunState
 
 logger = logging.getLogger(__name__)
@@ -183,7 +182,7 @@ class CardSender:
 
     def _note(self, place: CardPlace, mark: str | None) -> bool:
         with self._log.write() as connection:
-            return note_posting(connection, place.run, owner=self._owner, mark=mark)
+            return cards.note_posting(connection, place.run, owner=self._owner, mark=mark)
 
     def _shown(self, place: CardPlace, view: _View, *, ts: str, event: int) -> None:
         self._tries.pop(place.run, None)

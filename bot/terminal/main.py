@@ -80,7 +80,13 @@ def _help(command: Command, options: Options) -> int:
     if options.json:
         import json
 
-        envelope = {"run": None, "kind": "help", "state": "succeeded", "artifacts": [], "error": None}
+        envelope: dict[str, object] = {
+            "run": None,
+            "kind": "help",
+            "state": "succeeded",
+            "artifacts": [],
+            "error": None,
+        }
         text = json.dumps({**envelope, "text": text})
     sys.stdout.write(text + "\n")
     return ExitCode.SUCCEEDED

@@ -61,6 +61,20 @@ def take_behind(connection: Connection, *, owner: str, lease_s: float = 30.0) ->
     )
 
 
+def note_posting(connection: Connection, run: int, *, owner: str, mark: str | None) -> bool:
+    """Write that the run's card is about to be posted, before it is; None takes that back, as it surely was not.
+
+    The mark stands where the message's ts will stand: whoever finds it there knows that the message may exist. False
+    when the card is not this owner's any more.
+    """
+    noted = connection.execute(
+        update(tables.cards)
+        .where(tables.cards.c.run_id == run, tables.cards.c.lease_owner == owner)
+        .values(message_ts=mark)
+    )
+    return noted.rowcount > 0
+
+
 def shown(connection: Connection, run: int, *, owner: str, message_ts: str, event: int, again_in_s: float) -> None:
     """Store that the card shows an event now, and give it back; it is not taken again before `again_in_s` seconds."""
     _give_back(connection, run, owner=owner, again_in_s=again_in_s, message_ts=message_ts, shown_event=event)

@@ -80,20 +80,33 @@ class Log:
             else self.url.render_as_string(hide_password=True)
         )
 
+    def revision(self) -> str | None:
+        """Which migration the tables stand at; None for an empty database."""
+        with self.read() as connection:
+            return _revision(connection)
+
     def migrate(self) -> None:
         """Bring the tables up to this version; parallel starts wait for the first."""
         if self.url.get_backend_name() == "sqlite" and self.url.database not in (None, "", ":memory:"):
             Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
-        with self.read() as connection:
-            if _revision(connection) == SCHEMA_REVISION:
-                return
-        from shared.log.migrate import upgrade  # alembic: only the first start needs it
+        if self.revision() == SCHEMA_REVISION:
+            return
+        from alembic.util import CommandError  # alembic: only a first start needs it
 
-        with self.write() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            if _revision(connection) != SCHEMA_REVISION:
-                upgrade(connection)
+        from shared.log.migrate import upgrade
+
+        try:
+            with self.write() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+                if _revision(connection) != SCHEMA_REVISION:
+                    upgrade(connection)
+        except CommandError as error:
+            raise unavailable(
+                "log_revision_unknown",
+                f"The tables at {self.address} are at a revision that this LML, at {SCHEMA_REVISION}, does not know.",
+                "Use the version of LML that made them, or a newer one.",
+            ) from error
 
 
 def open_log(url: str, *, pooled: bool = False) -> Log:

@@ -1,6 +1,6 @@
-"""What a bot process holds while it acts for a run: its dataset on the way, its card about to be posted.
+"""Runs from a chat whose dataset is on the way: which bot process brings it.
 
-Both are notes in the log, so that a bot that dies in between loses nothing and two bots double nothing.
+A note in the log, so that a bot that dies in between loses nothing and two bots double nothing.
 """
 
 from datetime import timedelta
@@ -53,17 +53,3 @@ def keep_preparing(connection: Connection, run: int, *, owner: str, lease_s: flo
         .values(lease_until=now(connection) + timedelta(seconds=lease_s))
     )
     return kept.rowcount > 0
-
-
-def note_posting(connection: Connection, run: int, *, owner: str, mark: str | None) -> bool:
-    """Write that the run's card is about to be posted, before it is; None takes that back, as it surely was not.
-
-    The mark stands where the message's ts will stand: whoever finds it there knows that the message may exist. False
-    when the card is not this owner's any more.
-    """
-    noted = connection.execute(
-        update(tables.cards)
-        .where(tables.cards.c.run_id == run, tables.cards.c.lease_owner == owner)
-        .values(message_ts=mark)
-    )
-    return noted.rowcount > 0

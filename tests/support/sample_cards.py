@@ -32,7 +32,13 @@ METRICS = {
     "validation": {"accuracy": 0.8604, "f1": 0.7522, "roc_auc": 0.9087, "log_loss": 0.3302},
     "baseline": {"accuracy": 0.7313, "f1": 0.0, "roc_auc": 0.5, "log_loss": 0.5821},
 }
-RESULT = {"task": "binary", "model": "mlp", "metrics": METRICS, "parity": {"max_difference": 3e-7}}
+RESULT = {
+    "task": "binary",
+    "headline": "accuracy",
+    "model": "mlp",
+    "metrics": METRICS,
+    "parity": {"max_difference": 3e-7},
+}
 
 
 def sample_cards() -> dict[str, Card]:

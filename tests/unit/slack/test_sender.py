@@ -57,7 +57,7 @@ def succeed(log: Log, attempt: Attempt, store: BlobStore, files: dict[str, bytes
         blob = store.put_chunks([body])
         made.append(Artifact(name=name, sha256=blob.sha256, size_bytes=blob.size_bytes))
     metrics = {"test": {"accuracy": 0.91}, "baseline": {"accuracy": 0.7}}
-    result = {"task": "binary", "model": "mlp", "metrics": metrics}
+    result = {"task": "binary", "headline": "accuracy", "model": "mlp", "metrics": metrics}
     with log.write() as connection:
         attempts.succeed(connection, attempt, Outcome(result=result, metrics=metrics, artifacts=made))
 
