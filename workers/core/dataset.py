@@ -12,10 +12,11 @@ from shared.specs import TrainSpec
 from workers.core.columns import Column, Kind, understand
 from workers.core.encode import Cells, Feature, encode, fit_features
 from workers.core.reading import Table, read_table
-from workers.core.split import TRAIN, row_hashes, split_rows
+from workers.core.split import TRAIN, are_too_alike, row_hashes, split_rows
 from workers.core.target import Target, find_target, understand_target
 
 _SHOWN_COLUMNS = 12
+_ALIKE = ("Few rows differ in their features, so equal rows are in the training part and in the test part alike.",)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Dataset:
     """[rows] int8, see `split.py`."""
     hashes: list[str]
     hash_columns: tuple[str, ...]
+    hash_counted: bool
+    """Whether the hashes also count equal rows, see `split.py`."""
     inferred: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -56,6 +59,10 @@ def understand_dataset(path: Path, spec: TrainSpec) -> Dataset:
         raise _no_feature_left(columns)
     hash_columns = tuple(column.name for column in columns if column.identifies)
     hashes = row_hashes(frame, hash_columns)
+    alike = are_too_alike(hashes, target)
+    if alike:
+        hash_columns = (*hash_columns, name)
+        hashes = row_hashes(frame, hash_columns, counted=True)
     parts, rare = split_rows(hashes, target, split_seed=spec.split_seed)
     features = fit_features(frame, columns, parts == TRAIN)
     return Dataset(
@@ -68,8 +75,9 @@ def understand_dataset(path: Path, spec: TrainSpec) -> Dataset:
         parts=parts,
         hashes=hashes,
         hash_columns=hash_columns,
+        hash_counted=alike,
         inferred=(*_reading_inferred(table, spec), *inferred, *target.inferred),
-        warnings=(*table.warnings, *target.warnings, *rare, *_column_warnings(columns)),
+        warnings=(*table.warnings, *target.warnings, *(_ALIKE if alike else ()), *rare, *_column_warnings(columns)),
     )
 
 

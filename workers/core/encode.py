@@ -174,9 +174,9 @@ def _number_type(cells: pl.Series) -> InputType:
     with np.errstate(over="ignore", under="ignore"):
         lost = np.abs(values - values.astype(np.float32)).max(initial=0.0)
         spread = values.std() if len(values) else 0.0
-    if np.abs(integers).max(initial=0.0) > FLOAT_INTEGERS or not lost <= 1e-5 * spread:
-        return InputType.DOUBLE if len(np.unique(values)) > 1 else InputType.FLOAT
-    return InputType.FLOAT
+    if np.abs(integers).max(initial=0.0) > FLOAT_INTEGERS:
+        return InputType.DOUBLE
+    return InputType.DOUBLE if lost > 1e-5 * spread and len(np.unique(values)) > 1 else InputType.FLOAT
 
 
 def _vocabulary(cells: pl.Series, most: int) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:

@@ -82,6 +82,8 @@ def _read_parquet(path: Path, *, least_columns: int = 2) -> Table:
         frame = pl.read_parquet(path)
         names = column_names(frame.columns, frame.width)
         frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
+        # Libraries write a missing number as NaN.
+        frame = frame.with_columns(pl.selectors.float().fill_nan(None))
         frame = frame.select(pl.all().cast(pl.String).fill_null(""))
     except pl.exceptions.PolarsError as error:
         raise failed(

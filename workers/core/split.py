@@ -2,10 +2,13 @@
 
 The split follows from the rows' cells, the target and `split_seed`, and from nothing else: not from the order of the
 rows, the words of `drop=`, nor the training seed. So runs on the same data are compared on the same rows. Rows with the
-same feature cells stand on the same side: a duplicate in the test part would only measure memory.
+same feature cells stand on the same side: a duplicate in the test part would only measure memory. Where a table has but a
+few different rows (three yes/no columns, say) there is nothing to memorise and no other way: there rows are told apart by
+their target and by counting equal ones.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,17 +22,28 @@ TRAIN, VALIDATION, TEST, SET_ASIDE = 0, 1, 2, -1
 PART_NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test", SET_ASIDE: "set_aside"}
 SHARES = np.array([0.6, 0.2, 0.2])
 LEAST_DISTINCT = 10
+MOST_EQUAL_SHARE = 0.2  # a group of equal rows with more than this share of all could not be dealt fairly
 
 _BETWEEN = "\x1f"  # the unit separator: cells of text files do not hold it
 
 
-def row_hashes(frame: pl.DataFrame, columns: Sequence[str]) -> list[str]:
+def row_hashes(frame: pl.DataFrame, columns: Sequence[str], *, counted: bool = False) -> list[str]:
     """For each row the first 24 hex digits of the SHA-256 of its trimmed cells in `columns`, in that order.
 
-    The definition is part of every run's artifacts and never changes.
+    When `counted`, equal rows differ: how many of them stood before is one cell more. The definition is part of every
+    run's artifacts and never changes.
     """
-    joined = frame.select(pl.concat_str([trimmed(name) for name in columns], separator=_BETWEEN)).to_series()
+    cells = [trimmed(name) for name in columns]
+    if counted:
+        cells.append(pl.int_range(pl.len()).over(cells).cast(pl.String))
+    joined = frame.select(pl.concat_str(cells, separator=_BETWEEN)).to_series()
     return [hashlib.sha256(row.encode()).hexdigest()[:24] for row in joined]
+
+
+def are_too_alike(hashes: Sequence[str], target: Target) -> bool:
+    """Whether the rows with a target are too few different ones, or too often the same, to keep equal rows together."""
+    counts = Counter(hashes[row] for row in np.flatnonzero(target.usable).tolist())
+    return len(counts) < LEAST_DISTINCT or max(counts.values()) > MOST_EQUAL_SHARE * counts.total()
 
 
 def split_rows(hashes: Sequence[str], target: Target, *, split_seed: int) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -41,13 +55,6 @@ def split_rows(hashes: Sequence[str], target: Target, *, split_seed: int) -> tup
     groups: dict[str, list[int]] = {}
     for row in np.flatnonzero(target.usable).tolist():
         groups.setdefault(hashes[row], []).append(row)
-    if len(groups) < LEAST_DISTINCT:
-        raise failed(
-            "too_few_distinct_rows",
-            f"Rows with the same features stay in one part, so at least {LEAST_DISTINCT} distinct rows are needed; "
-            f"this file has {len(groups)}.",
-            "Add columns, or rows that differ.",
-        )
     strata: dict[int, list[tuple[str, list[int]]]] = {}
     for key, rows in groups.items():
         stratum = int(np.bincount(target.values[rows].astype(np.int64)).argmax()) if target.classes else 0

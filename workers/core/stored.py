@@ -63,7 +63,9 @@ class StoredModel:
     def row_hashes(self, frame: pl.DataFrame) -> list[str] | None:
         """The rows' hashes as the train run counted them; None where the table lacks a column that they need."""
         columns: list[str] = self.report["hash_columns"]
-        return row_hashes(frame, columns) if not missing_columns(columns, frame.columns) else None
+        if missing_columns(columns, frame.columns):
+            return None
+        return row_hashes(frame, columns, counted=self.report.get("hash_counted", False))
 
     def learnt_hashes(self) -> set[str]:
         """The hashes of the rows that trained or validated the model."""

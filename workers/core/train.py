@@ -123,7 +123,7 @@ def _train_models(dataset: Dataset, spec: TrainSpec, progress: Progress) -> _Tra
     for k, name in enumerate(wanted):
         left = spec.time_s - whole.seconds()
         if fits and left <= 0:
-            warnings.append(f"The time was over before `{name.value}` could be trained; give more with time_s=...")
+            warnings.append(f"The time was over before `{name.value}` could be trained; give more with time=...")
             continue
         clock = Clock.start(left * (_FIRST_SHARE if k < len(wanted) - 1 else 1.0))
         try:
@@ -134,7 +134,7 @@ def _train_models(dataset: Dataset, spec: TrainSpec, progress: Progress) -> _Tra
             continue
         fits[name] = (fit, clock.seconds())
         if fit.plan["ended_by"] == "time":
-            warnings.append(f"`{name.value}` was stopped by the time budget; give more with time_s=...")
+            warnings.append(f"`{name.value}` was stopped by the time budget; give more with time=...")
         if fit.plan["ended_by"] == "diverged":
             warnings.append(
                 f"The loss of `{name.value}` exploded, so an epoch before that was kept; give a smaller lr="
@@ -239,6 +239,7 @@ def _facts(
         "columns": _columns(dataset),
         "dialect": dialect_as_plain(dataset.dialect),
         "hash_columns": dataset.hash_columns,
+        "hash_counted": dataset.hash_counted,
     }
 
 
