@@ -56,11 +56,9 @@ class Verb:
     shell_only: bool = False
 
     @property
-    def usage(self) -> str:
-        """The verb with everything that it takes, on one line."""
-        return " ".join(
-            (self.name, *((self.plain,) if self.plain else ()), *(f"[{key.name}={key.looks}]" for key in self.keys))
-        )
+    def how_to(self) -> str:
+        """What to type instead, as a sentence."""
+        return f"Write `{f'{self.name} {self.plain}'.rstrip()}`; `help {self.name}` shows all of it."
 
     @property
     def least(self) -> int:
@@ -92,6 +90,7 @@ def load_verb(name: str) -> Verb:
 def parse(words: Sequence[str]) -> Command:
     """Understand a command; raises `RefusedWords` with every problem that it has."""
     name, *rest = words or ("help",)
+    name = name.lower()  # telephones begin with a capital
     if name in ("-h", "--help"):
         name = "help"
     if "--help" in rest or "-h" in rest:
@@ -191,7 +190,7 @@ def _count_problems(verb: Verb, plain: Sequence[str]) -> list[Problem]:
             Problem(
                 "missing_word",
                 f"`{verb.name}` needs {verb.plain}; met {' '.join(plain) or 'nothing'}.",
-                f"Write `{verb.usage}`.",
+                verb.how_to,
             )
         ]
     if verb.most is not None and len(plain) > verb.most:
@@ -201,7 +200,7 @@ def _count_problems(verb: Verb, plain: Sequence[str]) -> list[Problem]:
             Problem(
                 "extra_word",
                 f"`{verb.name}` takes {takes}; not understood: {extra}.",
-                f"Write `{verb.usage}`; quote words with spaces.",
+                f"{verb.how_to} Quote words with spaces.",
             )
         ]
     return []

@@ -99,6 +99,8 @@ def _ingest(desk: Desk, run: Run, base: Path | None, fetch: Fetch | None) -> Blo
         return desk.store.put_chunks(fetched, max_bytes=settings.max_dataset_bytes)
     confined = run.source is not Source.SHELL
     path = locate(getattr(run.spec, "dataset", ""), folder=settings.datasets_folder, confined=confined, base=base)
+    room_bytes = settings.min_free_bytes + path.stat().st_size
+    require_free_space(settings.home_folder, min_free_bytes=room_bytes)
     with path.open("rb") as stream:
         chunks = iter(lambda: stream.read(1024 * 1024), b"")
         return desk.store.put_chunks(chunks, max_bytes=settings.max_dataset_bytes)

@@ -30,7 +30,7 @@ def main() -> int:
         return 2
     parent = os.getpid()
     sweep = subprocess.Popen(
-        [sys.executable, "-m", "workers.sweep"],
+        [sys.executable, "-P", "-m", "workers.sweep"],
         preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - no thread has started yet
     )
     _warm_up()

@@ -8,6 +8,7 @@ import gc
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import traceback
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
 
-from shared.blobs import BlobStore, disk_full
+from shared.blobs import BlobStore, disk_full, require_free_space
 from shared.errors import LmlError, Problem, RunStopped, ServiceUnavailable, one_problem
 from shared.log import attempts, runs
 from shared.log.attempts import Attempt, FenceLost, Outcome
@@ -86,7 +87,8 @@ def _recorded(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, s
         except (RunStopped, FenceLost, ServiceUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - the border: every error becomes a Failed event that people can read
-            problem = problem_of(error)
+            problem = problem_of(error, home=settings.home_folder)
+            shutil.rmtree(folder, ignore_errors=True)  # on a full disk this makes the room that the log needs
             reporter.write(lambda connection: attempts.fail(connection, attempt, problem))
         else:
             reporter.write(lambda connection: attempts.succeed(connection, attempt, outcome))
@@ -103,6 +105,7 @@ def _recorded(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, s
 def _outcome(
     settings: Settings, log: Log, run: Run, reporter: Reporter, *, folder: Path, should_stop: Callable[[], bool]
 ) -> Outcome:
+    require_free_space(settings.home_folder, min_free_bytes=settings.min_free_bytes)
     store = BlobStore(settings.store_folder)
     job = load_job(run.kind)
     out = folder / "out"
@@ -139,7 +142,7 @@ def _stored(store: BlobStore, file: Path) -> Artifact:
     return Artifact(name=file.name, sha256=blob.sha256, size_bytes=blob.size_bytes)
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception, *, home: Path) -> Problem:
     """What people are told about an error that ended a run."""
     if isinstance(error, LmlError):
         return one_problem(error.problems)
@@ -149,8 +152,8 @@ def problem_of(error: Exception) -> Problem:
             message=f"The worker cannot load the package `{error.name or error}`.",
             hint="Install what workers need where it runs: pip install 'lml[worker]'.",
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return disk_full(Path(error.filename or ".")).problems[0]
+    if _says_disk_full(error):
+        return disk_full(home).problems[0]
     if isinstance(error, MemoryError):
         return Problem(
             code="out_of_memory", message="The worker has no memory left for this run.", hint="Train on a sample."
@@ -162,3 +165,10 @@ def problem_of(error: Exception) -> Problem:
         message=f"The run met an error of LML itself: {type(error).__name__}: {words}",
         hint="The whole trace is in the worker's log; please report it.",
     )
+
+
+def _says_disk_full(error: Exception) -> bool:
+    """Polars and others wrap what the operating system said into errors of their own."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return os.strerror(errno.ENOSPC) in str(error)

@@ -3,11 +3,15 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from shared.processes import die_with_parent
+
+PYTHON = (sys.executable, "-P", "-m")
+"""How our modules are started: `-P` keeps a person's own `shared` or `bot` folder, where they type, out of the way."""
 
 
 class Child:

@@ -3,7 +3,10 @@
 import getpass
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from pydantic import SecretStr
 
 from bot import submit
 from bot.answers import envelope, run_answer
@@ -17,7 +20,7 @@ from bot.terminal.screen import Screen
 from bot.terminal.stack import Stack
 from shared.access import Principal, Source, authorize
 from shared.blobs import BlobStore
-from shared.errors import Problem, ServiceUnavailable, refused
+from shared.errors import LmlError, Problem, ServiceUnavailable, refused, unavailable
 from shared.log import runs
 from shared.log.engine import open_log
 from shared.log.runs import RunState
@@ -41,7 +44,7 @@ def answer_at_once(command: Command, settings: Settings, screen: Screen) -> int:
 
 
 def run_to_end(command: Command, settings: Settings, screen: Screen, *, detach: bool) -> int:
-    """Write a run, ring, and show it until it ends; with `detach`, until it waits."""
+    """Write a run, bring its dataset, ring, and show it until it ends; with `detach`, until it waits."""
     stack = Stack(settings.stack_folder)
     if detach and settings.redis_url is None and not stack.stays():
         raise refused(
@@ -49,23 +52,54 @@ def run_to_end(command: Command, settings: Settings, screen: Screen, *, detach: 
             "`--detach` needs a stack that stays when the command returns; none is running.",
             "Run `lml up` first.",
         )
-    with _redis(settings, stack) as (redis_url, trouble):
-        settings = settings.model_copy(update={"redis_url": _secret(redis_url)})
-        desk = open_desk(settings)
-        number, _ = submit.write(desk, command)
-        try:
-            if submit.prepare(desk, number):
-                _ring(desk, number)
-            if detach:
-                return _detached(desk, number, screen)
-            return _followed(desk, number, redis_url, screen, trouble)
-        except KeyboardInterrupt:
-            return _interrupted(desk, number, redis_url, screen)
+    desk = open_desk(settings)
+    number, _ = submit.write(desk, command)
+    try:
+        if submit.prepare(desk, number):
+            with _redis(settings, stack) as (redis_url, trouble):
+                return _rung_for(_with_redis(desk, redis_url), number, screen, trouble, detach=detach)
+    except KeyboardInterrupt:
+        with desk.log.write() as connection:
+            runs.cancel(connection, number, by=desk.principal.user_id)
+    except LmlError as error:
+        return _broken_off(desk, number, screen, error, kind=command.verb.name)
+    return _show(desk, number, screen)
+
+
+def _broken_off(desk: Desk, number: int, screen: Screen, error: LmlError, *, kind: str) -> int:
+    """A run that this command cannot see through: it ends as failed when it still waits; the answer says why."""
+    with suppress(LmlError):  # what broke may be the log itself
+        submit.fail(desk, number, error)
+        with desk.log.read() as connection:
+            ended = runs.get(connection, number).state.ended
+        if ended:
+            return _show(desk, number, screen)
+    screen.problems(kind, error, run=number)
+    return ExitCode.FAILED
+
+
+def _rung_for(desk: Desk, number: int, screen: Screen, trouble: Callable[[], Problem | None], *, detach: bool) -> int:
+    """Ring for a run that waits, and see it through."""
+    redis_url = desk.settings.require_redis_url()
+    try:
+        _ring(desk, number)
+        if detach:
+            return _detached(desk, number, screen)
+        return _followed(desk, number, redis_url, screen, trouble)
+    except KeyboardInterrupt:
+        return _interrupted(desk, number, redis_url, screen)
 
 
 def open_desk(settings: Settings) -> Desk:
     """The desk of whoever sits at this shell."""
-    settings.home_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        settings.home_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise unavailable(
+            "home_unusable",
+            f"LML keeps its data in the folder {settings.home_folder}, which cannot be made: {error.strerror}.",
+            "Name another folder in LML_HOME.",
+        ) from error
     principal = Principal(team_id=settings.team_id, user_id=_user(), source=Source.SHELL)
     return Desk(
         settings=settings, log=open_log(settings.log_url), store=BlobStore(settings.store_folder), principal=principal
@@ -140,10 +174,8 @@ def _paths(answer: Answer) -> list[str]:
     return [artifact["path"] for artifact in answer.envelope["artifacts"]]
 
 
-def _secret(value: str) -> object:
-    from pydantic import SecretStr
-
-    return SecretStr(value)
+def _with_redis(desk: Desk, redis_url: str) -> Desk:
+    return replace(desk, settings=desk.settings.model_copy(update={"redis_url": SecretStr(redis_url)}))
 
 
 def _user() -> str:

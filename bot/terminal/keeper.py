@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bot.terminal.children import Child, start_child
+from bot.terminal.children import PYTHON, Child, start_child
 from bot.terminal.redis_server import start_redis
 from bot.terminal.stack import Lock, StackState, write_state
 from shared.errors import LmlError, Problem
@@ -50,9 +50,7 @@ class Keeper:
     def _start_worker(self) -> None:
         self.ready_file.unlink(missing_ok=True)
         environment = {"LML_REDIS_URL": self.state.redis_url, "LML_READY_FILE": str(self.ready_file)}
-        self.worker = start_child(
-            [sys.executable, "-m", "workers"], log_file=self.folder / "worker.log", environment=environment
-        )
+        self.worker = start_child([*PYTHON, "workers"], log_file=self.folder / "worker.log", environment=environment)
         self.worker_started_at = time.monotonic()
 
     def _watch(self) -> None:

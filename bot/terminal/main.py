@@ -56,6 +56,9 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         screen.say("Stopped.")
         return ExitCode.CANCELLED
+    except Exception as error:  # noqa: BLE001 - the border: also a bug of ours is one answer
+        screen.bug(command.verb.name, error)
+        return ExitCode.FAILED
 
 
 def _options(arguments: Sequence[str]) -> tuple[Options, list[str]]:

@@ -27,10 +27,8 @@ _STEP_MARKS = {
 class TerminalCard:
     """A card as rich draws it. Its texts are drawn as they stand: nothing in them is markup."""
 
-    def __init__(self, card: Card, *, files: tuple[str, ...] = ()) -> None:
+    def __init__(self, card: Card) -> None:
         self.card = card
-        self.files = files
-        """Where the artifacts lie, in place of their names."""
 
     def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
         card = self.card
@@ -45,10 +43,6 @@ class TerminalCard:
             facts = " · ".join(f"{label}: {value}" for label, value in card.facts)
             parts.append(Padding(Text(facts, style="dim"), (1 if card.tables else 0, 0, 0, 0)))
         parts += [Text(f"• {note}") for note in card.notes]
-        files = self.files or card.files
-        if files:
-            parts.append(Padding(Text("Artifacts", style="bold"), (1, 0, 0, 0)))
-            parts += [Text(f"  {file}", overflow="fold") for file in files]
         if card.more:
             parts.append(Padding(Text("Next: " + "   ".join(card.more), style="cyan"), (1, 0, 0, 0)))
         title = Text(card.title, style="bold")

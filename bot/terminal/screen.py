@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,15 +33,24 @@ class Screen:
         if self.json:
             self._line(answer.envelope)
         else:
-            self.console.print(TerminalCard(answer.card, files=tuple(files)))
+            self.console.print(TerminalCard(answer.card))
+            for file in files:  # whole lines outside of the frame, so that a path can be copied
+                self.console.print(f"  {file}", soft_wrap=True)
 
-    def problems(self, kind: str, error: LmlError) -> None:
-        """Every problem of a command that went wrong before there was a run."""
+    def problems(self, kind: str, error: LmlError, *, run: int | None = None) -> None:
+        """Every problem of a command that has no run, or whose run cannot be followed any more."""
+        body = problem_envelope(kind, error, run=run)
         if self.json:
-            self._line(problem_envelope(kind, error))
+            self._line(body)
         else:
-            title = "Refused" if problem_envelope(kind, error)["state"] == "refused" else "Not possible now"
+            title = "Refused" if body["state"] == "refused" else "Not possible now"
             self.console.print(TerminalCard(problem_card(error.problems, title=title)))
+
+    def bug(self, kind: str, error: Exception) -> None:
+        """A bug of ours, with its trace on stderr."""
+        traceback.print_exception(error)
+        what = f"LML met an error of its own: {type(error).__name__}: {error}"
+        self.problems(kind, LmlError(Problem("internal_error", what, "Please report it with the trace above.")))
 
     @contextmanager
     def progress(self) -> Iterator["Progress"]:
@@ -82,13 +92,13 @@ def _lines(card: Card) -> Iterator[str]:
             yield f"{card.title.split(' · ')[0]}: {step.title}" + (f": {step.detail}" if step.detail else "")
 
 
-def problem_envelope(kind: str, error: LmlError) -> dict[str, Any]:
-    """The envelope of a command that went wrong before there was a run."""
+def problem_envelope(kind: str, error: LmlError, *, run: int | None = None) -> dict[str, Any]:
+    """The envelope of a command that has no run, or whose run cannot be followed any more."""
     from shared.errors import RefusedWords
 
     problem: Problem = one_problem(error.problems)
     return {
-        "run": None,
+        "run": run,
         "kind": kind,
         "state": "refused" if isinstance(error, RefusedWords) else "failed",
         "artifacts": [],

@@ -13,7 +13,6 @@ nobody does. The kernel gives a lock back when its process dies, however it dies
 import fcntl
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from bot.terminal.children import PYTHON
 from shared.errors import Problem, refused, unavailable
 
 START_WITHIN_S = 30.0
@@ -118,7 +118,7 @@ class Stack:
         (self.folder / "state.json").unlink(missing_ok=True)
         with self.keeper_log().open("wb") as log:
             keeper = subprocess.Popen(
-                [sys.executable, "-m", "bot.terminal.keeper", str(self.folder)],
+                [*PYTHON, "bot.terminal.keeper", str(self.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

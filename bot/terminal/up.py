@@ -1,11 +1,13 @@
 """`lml up`: keeps the stack running, with the bot when Slack tokens are set, until Ctrl-C."""
 
 import signal
-import sys
 import threading
 import time
 
-from bot.terminal.children import Child, start_child
+from bot.answers import envelope
+from bot.cards import Card
+from bot.desk import Answer
+from bot.terminal.children import PYTHON, Child, start_child
 from bot.terminal.main import ExitCode
 from bot.terminal.screen import Screen
 from bot.terminal.stack import Lock, Stack
@@ -46,6 +48,8 @@ def keep_up(settings: Settings, screen: Screen) -> int:
         if bot is not None:
             bot.stop(grace_s=10)
     mine.close()
+    if screen.json:
+        screen.answer(Answer(card=Card(title="Up"), envelope=envelope("up", "succeeded")))
     screen.say("Stopped. Runs that were not finished wait for the next `lml up`.")
     return ExitCode.SUCCEEDED
 
@@ -85,7 +89,7 @@ def _start_bot(settings: Settings, redis_url: str) -> Child | None:
     if settings.slack_bot_token is None:
         return None
     return start_child(
-        [sys.executable, "-m", "bot"],
+        [*PYTHON, "bot"],
         log_file=settings.stack_folder / "bot.log",
         environment={"LML_REDIS_URL": redis_url},
     )

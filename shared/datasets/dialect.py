@@ -14,6 +14,7 @@ import typing
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from shared.errors import failed
 
@@ -265,12 +266,41 @@ def _score(rows: list[list[str]], delimiter: str) -> float:
     return regular * (clean / len(cells)) * (0.999 if delimiter in ": " else 1.0)
 
 
+@dataclass
+class _Evidence:
+    """How many columns say what of the first row."""
+
+    as_name: int = 0  # a word above numbers or dates
+    as_value: int = 0  # a number or a date, like the cells below it or above words
+    repeated: int = 0  # a word that occurs below
+    fresh: int = 0  # a word that does not occur below, where few words repeat
+
+
 def _has_header(rows: list[list[str]]) -> tuple[bool, str]:
     """Whether the first row names the columns, and the evidence in words."""
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     if not rest:
         return True, "there is a single row"
-    as_name = as_value = repeated = 0
+    met = _evidence(first, rest)
+    if met.as_value and not met.repeated and (met.as_name or met.fresh) and _counts_up(first):
+        return True, "its numbers count up as years do, and words stand beside them"
+    if met.as_name > met.as_value:
+        return True, f"{_columns(met.as_name)} it holds a word above numbers or dates"
+    if met.as_value > met.as_name:
+        return False, f"{_columns(met.as_value)} the first row holds a number or date like the rows below it"
+    if met.repeated:
+        return False, f"{_columns(met.repeated)} the first row's value occurs again below"
+    filled = [cell for cell in first if cell]
+    differ = len(set(filled)) == len(filled)
+    return differ, (
+        "its values differ from each other and from the values below"
+        if differ
+        else "the first row repeats a value, and names of columns differ"
+    )
+
+
+def _evidence(first: list[str], rest: list[list[str]]) -> _Evidence:
+    met = _Evidence()
     for k, cell in enumerate(first):
         below = [row[k].strip() for row in rest if len(row) > k and row[k].strip().lower() not in _MISSING]
         if not below or cell.lower() in _MISSING:
@@ -278,23 +308,24 @@ def _has_header(rows: list[list[str]]) -> tuple[bool, str]:
         typed = sum(1 for value in below if _is_typed(value))
         if typed >= 0.9 * len(below):
             if _is_typed(cell):
-                as_value += 1
+                met.as_value += 1
             else:
-                as_name += 1
+                met.as_name += 1
         elif cell in below:
-            repeated += 1
+            met.repeated += 1
         elif _is_typed(cell):
-            as_value += 1  # a number or a date is hardly the name of a column of words
-    if as_name > as_value:
-        return True, f"{_columns(as_name)} it holds a word above numbers or dates"
-    if as_value > as_name:
-        return False, f"{_columns(as_value)} the first row holds a number or date like the rows below it"
-    if repeated:
-        return False, f"{_columns(repeated)} the first row's value occurs again below"
-    filled = [cell for cell in first if cell]
-    if len(set(filled)) < len(filled):
-        return False, "the first row repeats a value, and names of columns differ"
-    return True, "its values differ from each other and from the values below"
+            met.as_value += 1  # a number or a date is hardly the name of a column of words
+        elif len(below) >= 10 and len(set(below)) <= 0.2 * len(below):
+            met.fresh += 1
+    return met
+
+
+def _counts_up(cells: list[str]) -> bool:
+    """Whether the cells that are numbers or dates are two or more successive integers, such as 2019, 2020, 2021."""
+    typed = [cell for cell in cells if _is_typed(cell)]
+    if len(typed) < 2 or not all(cell.isascii() and cell.isdigit() and len(cell) < 10 for cell in typed):
+        return False
+    return all(int(after) == int(before) + 1 for before, after in pairwise(typed))
 
 
 def _is_typed(cell: str) -> bool:

@@ -4,6 +4,7 @@ Why IMMEDIATE: with WAL and SQLite's default BEGIN, 440 of 600 concurrent writes
 (docs/decisions/0002-log.md).
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from shared.errors import LmlError, unavailable
 
 SCHEMA_REVISION = "0001"
 """The newest migration; a test holds it equal to the migrations folder."""
+
+_LEAST_ROOM_BYTES = 64 * 1024
 
 _MIGRATION_LOCK = 4_242_001
 """The key of the Postgres advisory lock under which one process migrates while the others wait."""
@@ -61,7 +64,7 @@ class Log:
 
     def _away(self, error: DBAPIError) -> LmlError:
         reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-        if "disk is full" in reason or "No space left" in reason:
+        if "disk is full" in reason or "No space left" in reason or self._without_room():
             return unavailable(
                 "disk_full", f"The log at {self.address} cannot be written: {reason}.", "Free some disk space there."
             )
@@ -70,6 +73,12 @@ class Log:
             f"The log's database at {self.address} does not answer: {reason}.",
             "Start it, or correct LML_DATABASE_URL; then run the command again.",
         )
+
+    def _without_room(self) -> bool:
+        """Whether SQLite's disk is full, which it reports as an I/O error."""
+        file = Path(self.address)
+        sqlite = self.url.get_backend_name() == "sqlite" and file.parent.is_dir()
+        return sqlite and shutil.disk_usage(file.parent).free < _LEAST_ROOM_BYTES
 
     @property
     def address(self) -> str:

@@ -71,6 +71,10 @@ def test_a_character_cut_by_the_end_of_the_head_is_no_error():
         (b"name,city\nAnn,Rome\nBob,Paris\n", True),
         (b"same,same\na,b\nc,d\n", False),
         (b"day,note\n2024-01-01,a\n2024-01-02,b\n", True),
+        (b"2019,2020,kind\n" + b"1.5,2.5,a\n3.5,1.25,b\n" * 10, True),
+        (b"id,2019,2020,2021\n" + b"1,1.5,2.5,3\n2,3.5,1.25,4\n" * 10, True),
+        (b"1,2,a\n" + b"2,3,a\n3,4,b\n" * 10, False),
+        (b"1,2,3\n" + b"2,3,4\n3,4,5\n" * 10, False),
     ],
 )
 def test_header_or_none(head, expected):

@@ -17,6 +17,9 @@ MOSTLY = 0.95  # the share of cells that makes a column a number, a date or an i
 TEXT_SHARE = 0.8  # strings that differ in more than this share of the rows are text
 TEXT_LEAST = 20
 
+# Numbers as people write them: a decimal comma, thousands separators, a currency, a percent sign.
+_WRITTEN_NUMBER = r"[+-]?[$€£¥]? ?[+-]?[0-9][0-9.,' ]*[0-9.]? ?[$€£¥%]?"
+
 
 class Kind(StrEnum):
     """What a column holds."""
@@ -97,6 +100,9 @@ def _kind(present: pl.Series, distinct: int) -> tuple[Kind, str, int]:
     if dates >= MOSTLY * total:
         return Kind.DATE, _share(dates, total, "dates"), total - dates
     if distinct >= TEXT_LEAST and distinct > TEXT_SHARE * total:
+        if int(present.str.contains(whole(_WRITTEN_NUMBER)).sum()) >= MOSTLY * total:
+            reason = f"cells such as {_quote(present[0])} are not read as numbers yet; write them as 1234.5"
+            return Kind.TEXT, reason, 0
         return Kind.TEXT, f"{distinct} different values in {total} cells; text is not used yet", 0
     return Kind.CATEGORY, f"{distinct} different words", 0
 

@@ -186,7 +186,7 @@ def _careful(text: str, dialect: Dialect, *, tolerate: bool) -> tuple[pl.DataFra
             "Look for a quote that is opened and never closed.",
         ) from error
     if wrong and not tolerate:
-        raise _ragged(wrong, width)
+        raise _ragged(wrong, width, "\n" in "".join(rows[wrong[-1][0]]))
     for k, _, _ in wrong:
         rows[k] = (rows[k] + [""] * width)[:width]
     notes = {k: f"has {_cells(found)} where {width} are expected" for k, _, found in wrong}
@@ -195,7 +195,8 @@ def _careful(text: str, dialect: Dialect, *, tolerate: bool) -> tuple[pl.DataFra
     return pl.DataFrame(schema), notes
 
 
-def _ragged(wrong: list[tuple[int, int, int]], width: int) -> Exception:
+def _ragged(wrong: list[tuple[int, int, int]], width: int, spans_lines: bool) -> Exception:
+    """`spans_lines` says that the last wrong row goes over several lines, as one whose quote is never closed does."""
     shown = ", ".join(f"row {k + 1} (line {line}) has {found}" for k, line, found in wrong[:_SHOWN_ROWS])
     more = f" and {len(wrong) - _SHOWN_ROWS} more" if len(wrong) > _SHOWN_ROWS else ""
     return failed(
@@ -203,7 +204,8 @@ def _ragged(wrong: list[tuple[int, int, int]], width: int) -> Exception:
         f"Every row must have as many cells as the first, {width}; {len(wrong)} "
         f"{'row does' if len(wrong) == 1 else 'rows do'} "
         f"not: {shown}{more}.",
-        "Correct these rows; a cell that holds the delimiter must stand in quotes.",
+        "Correct these rows; a cell that holds the delimiter must stand in quotes"
+        + (", and a quote that is opened must be closed." if spans_lines else "."),
     )
 
 

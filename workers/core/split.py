@@ -2,9 +2,9 @@
 
 The split follows from the rows' cells, the target and `split_seed`, and from nothing else: not from the order of the
 rows, the words of `drop=`, nor the training seed. So runs on the same data are compared on the same rows. Rows with the
-same feature cells stand on the same side: a duplicate in the test part would only measure memory. Where a table has but a
-few different rows (three yes/no columns, say) there is nothing to memorise and no other way: there rows are told apart by
-their target and by counting equal ones.
+same feature cells stand on the same side: a duplicate in the test part would only measure memory. Where a table has
+but a few different rows (three yes/no columns, say) there is nothing to memorise and no other way: there rows are told
+apart by their target and by counting equal ones.
 """
 
 import hashlib

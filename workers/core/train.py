@@ -119,7 +119,7 @@ def _train_models(dataset: Dataset, spec: TrainSpec, progress: Progress) -> _Tra
     data = _tensors(dataset, preprocess, device, mean=mean, sd=sd)
     wanted = list(MODELS) if spec.model is ModelName.AUTO else [spec.model]
     whole, fits = Clock.start(spec.time_s), dict[ModelName, tuple[Fit, float]]()
-    warnings, problems = list[str](), list[Problem]()
+    warnings, problems = _unused_words(spec), list[Problem]()
     for k, name in enumerate(wanted):
         left = spec.time_s - whole.seconds()
         if fits and left <= 0:
@@ -153,6 +153,14 @@ def _train_models(dataset: Dataset, spec: TrainSpec, progress: Progress) -> _Tra
         }
     curves = {name.value: fit.curve for name, (fit, _) in fits.items()}
     return _Trained(kept, networks[kept], fits[kept][0], candidates, curves, tuple(warnings), device.type)
+
+
+def _unused_words(spec: TrainSpec) -> list[str]:
+    """A warning where the model that was asked for has no use for a word."""
+    words = [f"{name}=" for name, value in (("lr", spec.lr), ("batch", spec.batch)) if value is not None]
+    if spec.model is not ModelName.LINEAR or spec.optimizer is not None or not words:
+        return []
+    return [f"`linear` is solved to its optimum without {' and '.join(words)}; to use them, name an optimizer=."]
 
 
 def _tensors(dataset: Dataset, preprocess: Preprocess, device: torch.device, *, mean: float, sd: float) -> Data:

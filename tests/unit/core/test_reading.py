@@ -43,6 +43,19 @@ def test_parquet_is_recognised_by_its_bytes(tmp_path: Path):
     assert table.frame.rows() == [("1", "1.5", "true", "x"), ("", "2.0", "false", "")]
 
 
+def test_a_nan_of_parquet_is_missing(tmp_path: Path):
+    """Libraries write a missing number as NaN; it is an empty cell, as null is."""
+    pl.DataFrame({"a": [1.5, float("nan"), None], "b": [1, 2, 3]}).write_parquet(tmp_path / "data")
+    assert read_table(tmp_path / "data").frame["a"].to_list() == ["1.5", "", ""]
+
+
+def test_a_quote_that_is_never_closed_is_hinted_at(write):
+    """It swallows the rest of the file, which then looks like one short row."""
+    with pytest.raises(RunFailed, match=r"1 row does not: row 2 .* a quote that is opened must be closed") as caught:
+        read_table(write('a,b,c\n1,x,2\n3,"y,4\n5,z,6\n'))
+    assert caught.value.code == "dataset_ragged"
+
+
 def test_utf16_is_read(write):
     """An export of a spreadsheet in UTF-16 with tabs is read."""
     assert read_table(write("a\tb\n1\té\n".encode("utf-16"))).frame.rows() == [("1", "é")]

@@ -8,7 +8,7 @@ from shared.errors import RunFailed
 from shared.specs import Task, TrainSpec
 from workers.core.columns import Kind, understand
 from workers.core.dataset import understand_dataset
-from workers.core.encode import fit_features
+from workers.core.encode import InputType, fit_features
 from workers.core.reading import read_table
 from workers.core.split import SET_ASIDE, TEST, TRAIN, VALIDATION
 from workers.core.target import find_target, understand_target
@@ -202,11 +202,38 @@ def test_a_rare_class_is_for_training_only(write):
     assert any("Too rare to be tested, so used for training only: `c`." in warning for warning in data.warnings)
 
 
-def test_too_few_distinct_rows_are_refused(write):
-    """A table of a few combinations, repeated, cannot be split."""
-    with pytest.raises(RunFailed, match="at least 10 distinct rows are needed; this file has 2") as caught:
-        understand_dataset(write("x,t\n" + "1,a\n2,b\n" * 20), TrainSpec(dataset="d"))
+@pytest.mark.parametrize(
+    "text", ["x,t\n" + "1,a\n2,b\n" * 40, "x,t\n" + "0,a\n0,b\n0,a\n" * 20 + "".join(f"{k},b\n" for k in range(20))]
+)
+def test_a_table_of_few_combinations_is_split_row_by_row(write, text):
+    """Where hardly a row differs from others, equal rows are counted, so that every part has its share."""
+    data = understand_dataset(write(text), TrainSpec(dataset="d"))
+    assert len(set(data.hashes)) == len(data.hashes) == 80
+    assert [int(np.sum(data.parts == part)) for part in (TRAIN, VALIDATION, TEST)] == [48, 16, 16]
+    assert any(warning.startswith("Few rows differ in their features") for warning in data.warnings)
+
+
+def test_classes_of_too_few_distinct_rows_are_refused(write):
+    """No class can be in every part when none has three different rows."""
+    text = "x,t\n" + "".join(f"{k},{'abcdef'[k // 2]}\n" * 3 for k in range(12))
+    with pytest.raises(RunFailed, match="Each class needs at least three distinct rows") as caught:
+        understand_dataset(write(text), TrainSpec(dataset="d"))
     assert caught.value.code == "too_few_distinct_rows"
+
+
+def test_numbers_as_people_write_them_are_named(write):
+    """A decimal comma, a currency or a percent sign is not read yet, and the warning says what to write."""
+    rows = "".join(f"{k},5;{k % 13};{k % 2}\n" for k in range(40))
+    data = understand_dataset(write("price;size;t\n" + rows), TrainSpec(dataset="d", sep=";"))
+    expected = "Not used: `price`, text: cells such as '0,5' are not read as numbers yet; write them as 1234.5."
+    assert expected in data.warnings
+
+
+def test_large_integers_are_asked_for_in_double(write):
+    """Also where a single one occurs beside gaps."""
+    rows = "".join(f"{'' if k % 3 else 20000001},{k},{'ab'[k % 2]}\n" for k in range(40))
+    data = understand_dataset(write("big,x,t\n" + rows), TrainSpec(dataset="d"))
+    assert [feature.type for feature in data.features] == [InputType.DOUBLE, InputType.FLOAT]
 
 
 def test_statistics_come_from_the_training_part(write, mixed_table):

@@ -228,3 +228,12 @@ def test_other_data_is_refused(run, write, fit, line_table, tmp_path):
     with pytest.raises(RunFailed, match="they share 0 test rows") as caught:
         run(compare, [ComparedRun(1, tmp_path / "a"), ComparedRun(2, tmp_path / "b")])
     assert caught.value.code == "not_comparable"
+
+
+def test_a_table_of_few_combinations_scores_its_test_rows(run, write, fit, tmp_path):
+    """Equal rows are counted alike in the training file and in the same file in another order."""
+    lines = [f"{k % 2},{k // 2 % 2},{'ab'[(k % 2) ^ (k % 5 == 0)]}\n" for k in range(80)]
+    trained = fit(write("x,z,t\n" + "".join(lines)), out="few", model="linear")
+    again = run(evaluate, tmp_path / "few", write("x,z,t\n" + "".join(reversed(lines)), "again"))
+    assert again["rows_scored"] == trained["dataset"]["parts"]["test"] == 16
+    assert again["metrics"]["test"] == pytest.approx(trained["metrics"]["test"])
