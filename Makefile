@@ -1,5 +1,7 @@
 # Two commands do everything on a fresh machine with Python 3.11 or 3.12: `make demo` and `make test`.
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+# The first that really runs: a version manager may leave names on the path that do not.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -28,8 +30,8 @@ clean: ## Remove the set-up.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LML needs Python 3.11 or newer; this is " + sys.version.split()[0])'
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "LML needs Python 3.11 or newer on the path, and finds none."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make a venv here; on Debian: apt install python3-venv"; exit 1; }
 
 # One install for both stamps would be slower to start with: the demo needs no test tools.
 $(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
