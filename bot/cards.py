@@ -123,9 +123,11 @@ def number_text(value: float | int | None) -> str:
     """A number for a person: four significant digits, a dash where there is none."""
     if value is None:
         return "–"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.2f}"
-    return f"{value:.3e}" if abs(value) < 1e9 and abs(value) < 1e-3 else f"{value:,.4g}"
+    if value == 0 or 0.1 <= abs(value) < 10:
+        return f"{value:.4f}"
+    if 10 <= abs(value) < 1e6:
+        return f"{value:,.2f}"
+    return f"{value:.4g}"
 
 
 def duration_text(seconds: float) -> str:
@@ -160,6 +162,8 @@ def _headline(run: Run, result: dict[str, Any]) -> str:
         note = f"; {unreadable:,} could not be read" if unreadable else ""
         return f"{result.get('rows', 0):,} rows predicted{note}"
     metric, reached = headline_metric(result)
+    if reached is None:
+        return ""
     baseline = number_text(result.get("metrics", {}).get("baseline", {}).get(metric))
     return f"{metric} {number_text(reached)} on the test rows; a baseline without features reaches {baseline}"
 

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from bot.words import QUOTES_AND_ESCAPES
 from shared.errors import Problem, RefusedWords
 
 if TYPE_CHECKING:
@@ -101,17 +102,27 @@ def parse(words: Sequence[str]) -> Command:
     read, problems = _read(verb, rest)
     if problems:
         raise RefusedWords(*problems)
-    return Command(verb=verb, request=verb.build(read), words=" ".join([name, *(quoted(word) for word in rest)]))
+    return Command(verb=verb, request=_built(verb, read), words=" ".join([name, *(quoted(word) for word in rest)]))
+
+
+def _built(verb: Verb, words: Words) -> Any:
+    """The request; what its spec refuses (an empty name, a name that is no text) is refused like any mistake."""
+    try:
+        return verb.build(words)
+    except ValueError as error:
+        listed = getattr(error, "errors", None)  # pydantic's, which this module need not import
+        reasons = [f"`{wrong['loc'][0]}`: {wrong['msg']}." for wrong in listed()] if listed else [f"{error}."]
+        raise RefusedWords(*(Problem("bad_value", reason, verb.how_to) for reason in reasons)) from error
 
 
 def quoted(word: str) -> str:
     """A word as it can be typed again."""
-    if word and not any(letter.isspace() or letter in "\"'\\" for letter in word):
+    if word and not any(letter.isspace() or letter in QUOTES_AND_ESCAPES for letter in word):
         return word
     name, equals, value = word.partition("=")
     if equals and name.isidentifier():
         return f"{name}={quoted(value)}"
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = "".join(f"\\{letter}" if letter in '"“”„\\' else letter for letter in word)
     return f'"{escaped}"'
 
 

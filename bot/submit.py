@@ -3,7 +3,8 @@
 `write` is quick enough for a chat's acknowledgement; `prepare` moves bytes and belongs behind it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from bot.grammar import Command
 from shared.access import Source, Visibility, authorize
 from shared.blobs import Blob, require_free_space
 from shared.datasets.resolve import locate
-from shared.errors import LmlError, one_problem, refused
+from shared.errors import LmlError, Problem, RefusedWords, RunFailed, one_problem
 from shared.log import cards, runs
 from shared.log.runs import NewRun, Run, RunState
 from shared.specs import AnySpec, CompareSpec, parents_of
@@ -37,8 +38,7 @@ def write(
     dataset = None if isinstance(spec, CompareSpec) else spec.dataset
     with desk.log.write() as connection:
         parents = parents_of(spec)
-        for number in parents:
-            _require_model(runs.find(connection, desk.principal, number))
+        _require_models(spec, [runs.find(connection, desk.principal, number) for number in parents])
         number, created = runs.create(
             connection,
             NewRun(
@@ -106,14 +106,22 @@ def _ingest(desk: Desk, run: Run, base: Path | None, fetch: Fetch | None) -> Blo
         return desk.store.put_chunks(chunks, max_bytes=settings.max_dataset_bytes)
 
 
-def _require_model(run: Run) -> None:
+def _require_models(spec: AnySpec, parents: Sequence[Run]) -> None:
+    """Every run whose model is used has one; raises with each that has none."""
+    problems = [problem for run in parents if (problem := _no_model(run)) is not None]
+    if not problems:
+        return
+    if isinstance(spec, CompareSpec):  # these words are fine, it is the runs that do not fit
+        raise RunFailed(*(replace(problem, code="not_comparable") for problem in problems))
+    raise RefusedWords(*problems)
+
+
+def _no_model(run: Run) -> Problem | None:
     if run.kind != "train":
-        raise refused(
-            "not_a_model", f"Only train runs have a model; run {run.id} is {run.kind}.", "`log kind=train` lists them."
-        )
+        message = f"Only train runs have a model; run {run.id} is {run.kind}."
+        return Problem("not_a_model", message, "`log kind=train` lists them.")
     if run.state is not RunState.SUCCEEDED:
-        raise refused(
-            "no_model_yet",
-            f"Only a train run that succeeded has a model; run {run.id} is {run.state.value}.",
-            f"`show {run.id}` says where it stands." if not run.state.ended else "Train again, and use the new run.",
-        )
+        message = f"Only a train run that succeeded has a model; run {run.id} is {run.state.value}."
+        hint = "Train again, and use the new run." if run.state.ended else f"`show {run.id}` says where it stands."
+        return Problem("no_model_yet", message, hint)
+    return None

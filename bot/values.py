@@ -79,7 +79,11 @@ def duration_s(value: str) -> float:
 
 def columns(value: str) -> tuple[str, ...]:
     """Column names between commas; one with a comma in it stands in double quotes."""
-    names = tuple(name.strip() for name in next(csv.reader([value], skipinitialspace=True), []) if name.strip())
+    try:
+        cells = next(csv.reader([value], skipinitialspace=True), [])
+    except csv.Error:
+        cells = []
+    names = tuple(name.strip() for name in cells if name.strip())
     if not names:
         raise ValueError("needs column names between commas, such as id,name.")
     return names
@@ -97,10 +101,14 @@ def encoding(value: str) -> str:
     """The name of a text encoding that Python knows."""
     import codecs
 
+    problem = ValueError("needs the name of a text encoding, such as utf-8, cp1252 or utf-16.")
     try:
-        return codecs.lookup(value).name
+        found = codecs.lookup(value)
     except LookupError:
-        raise ValueError("needs the name of a text encoding, such as utf-8, cp1252 or utf-16.") from None
+        raise problem from None
+    if not getattr(found, "_is_text_encoding", True):  # base64 and the like
+        raise problem
+    return found.name
 
 
 def text(value: str) -> str:

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from shared.errors import refused
 
 _CLOSERS = {'"': '"”“„', "“": '”“"', "„": '“”"', "”": '”"', "'": "'’", "‘": "’'", "«": "»"}
+QUOTES_AND_ESCAPES = "\\'\"“”„‘’«»"
+"""What a backslash makes plain."""
+
 _LONG_DASH = re.compile(r"^[—–](?=[A-Za-z])")
-_MINUS = re.compile(r"^[−–—](?=[\d.])|(?<=[eE])[−–—](?=\d)")
+_MINUS = re.compile(r"^[−–—](?=[\d.])|(?<=[\d.][eE])[−–—](?=\d)")
 
 
 def split_words(text: str) -> list[str]:
@@ -25,7 +28,7 @@ def split_words(text: str) -> list[str]:
     while index < len(text):
         letter = text[index]
         after = text[index + 1] if index + 1 < len(text) else " "
-        if letter == "\\" and (after.isspace() or after in "\\'\"“”„‘’«»") and index + 1 < len(text):
+        if letter == "\\" and (after.isspace() or after in QUOTES_AND_ESCAPES) and index + 1 < len(text):
             word = [*(word or []), after]
             index += 1
         elif closers:

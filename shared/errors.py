@@ -68,7 +68,7 @@ def unavailable(code: str, message: str, hint: str = "") -> ServiceUnavailable:
 
 
 def one_problem(problems: Sequence[Problem]) -> Problem:
-    """All problems as one: the first one's code, every sentence on its own line."""
-    if len(problems) == 1:
-        return problems[0]
-    return Problem(code=problems[0].code, message="\n".join(problem.sentence() for problem in problems))
+    """All problems as one: the first one's code, every message on a line of its own, every hint once."""
+    hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
+    messages = "\n".join(problem.message for problem in problems)
+    return Problem(code=problems[0].code, message=messages, hint=" ".join(hints))

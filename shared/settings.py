@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         default=3000, ge=0, le=65535, description="The port on which the bot listens for Slack over HTTP."
     )
     lease_s: float = Field(
-        default=30.0, gt=0, description="How long a worker that stopped renewing keeps its run, in seconds."
+        default=30.0, gt=0, le=86_400, description="How long a worker that stopped renewing keeps its run, in seconds."
     )
     max_dataset_bytes: int = Field(
         default=2 * 1024**3, gt=0, description="The largest dataset that is taken, in bytes."

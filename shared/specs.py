@@ -86,7 +86,7 @@ class CompareSpec(Spec):
     """Compare the models of train runs on the test rows that they share."""
 
     kind: Literal["compare"] = "compare"
-    runs: tuple[int, ...] = Field(min_length=2, max_length=10)
+    runs: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2, max_length=10)
 
 
 AnySpec = Annotated[TrainSpec | EvaluateSpec | PredictSpec | CompareSpec, Field(discriminator="kind")]

@@ -24,12 +24,14 @@ from shared.log.engine import Log, open_log
 from shared.settings import Settings
 
 REPOSITORY = Path(__file__).parent.parent
+KEPT = ("LML_SHARED_DATA", "LML_WRITE_GOLDEN")
+"""Variables that steer tests, not the product."""
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own LML_ variables change no test."""
-    for name in [name for name in os.environ if name.startswith("LML_") and name != "LML_SHARED_DATA"]:
+    for name in [name for name in os.environ if name.startswith("LML_") and name not in KEPT]:
         monkeypatch.delenv(name)
 
 

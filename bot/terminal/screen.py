@@ -13,7 +13,7 @@ from rich.live import Live
 from bot.cards import Card, StepState, problem_card, run_card
 from bot.desk import Answer
 from bot.terminal.follow import View
-from bot.terminal.render import TerminalCard
+from bot.terminal.render import TerminalCard, plain
 from shared.errors import LmlError, Problem, one_problem
 
 
@@ -83,7 +83,7 @@ class Progress:
         for line in _lines(card):
             if line not in self.said:
                 self.said.add(line)
-                self.console.print(line, soft_wrap=True)
+                self.console.print(plain(line), soft_wrap=True)
 
 
 def _lines(card: Card) -> Iterator[str]:

@@ -282,7 +282,8 @@ def _has_header(rows: list[list[str]]) -> tuple[bool, str]:
     if not rest:
         return True, "there is a single row"
     met = _evidence(first, rest)
-    if met.as_value and not met.repeated and (met.as_name or met.fresh) and _counts_up(first):
+    worded = met.as_name or met.fresh or (_has_years(first) and not _has_years(rest[0]))
+    if met.as_value and not met.repeated and worded and _counts_up(first):
         return True, "its numbers count up as years do, and words stand beside them"
     if met.as_name > met.as_value:
         return True, f"{_columns(met.as_name)} it holds a word above numbers or dates"
@@ -326,6 +327,13 @@ def _counts_up(cells: list[str]) -> bool:
     if len(typed) < 2 or not all(cell.isascii() and cell.isdigit() and len(cell) < 10 for cell in typed):
         return False
     return all(int(after) == int(before) + 1 for before, after in pairwise(typed))
+
+
+def _has_years(cells: list[str]) -> bool:
+    """Whether the numbers among the cells are years, beside at least one word."""
+    typed = [cell for cell in cells if _is_typed(cell)]
+    words = any(cell.strip() and not _is_typed(cell) for cell in cells)
+    return words and all(re.fullmatch(r"(1[89]|20)[0-9]{2}", cell) for cell in typed)
 
 
 def _is_typed(cell: str) -> bool:

@@ -1,5 +1,6 @@
 """A dataset's name as typed -> a file, safely. What it does not know it refuses."""
 
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,16 +15,36 @@ def locate(name: str, *, folder: Path, confined: bool, base: Path | None = None)
     """
     if confined:
         return _checked(_inside(name, folder), name, [folder])
-    path = Path(name).expanduser()
+    path = _at_home(name)
     places = [path] if path.is_absolute() else [(base or Path.cwd()) / path, folder / path]
-    found = next((place for place in places if place.exists()), places[0])
+    found = next((place for place in places if _is_there(place)), places[0])
     return _checked(found, name, [place.parent for place in places])
+
+
+def _at_home(name: str) -> Path:
+    """The path with ~ resolved; as it is where the system knows no such home."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
+def _is_there(place: Path) -> bool:
+    """Whether something has this name; also what may not be looked at, which `_checked` then says."""
+    try:
+        return place.exists()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):  # a name that is too long for any file, or a NUL byte
+        return False
 
 
 def _inside(name: str, folder: Path) -> Path:
     try:
         path = (folder / name).resolve()
         inside = path.is_relative_to(folder.resolve())
+    except RuntimeError:  # links in a circle, before Python 3.13
+        raise _missing(name, [folder]) from None
     except (OSError, ValueError):  # a NUL byte, or a name that is too long for any file
         inside = False
     if not inside or name.startswith(("~", "/", "\\")):
@@ -54,7 +75,10 @@ def _checked(path: Path, name: str, searched: list[Path]) -> Path:
 
 
 def _missing(name: str, searched: list[Path]) -> RunFailed:
-    known = {file.name for place in searched if place.is_dir() for file in place.iterdir() if file.is_file()}
-    near = get_close_matches(Path(name).name, sorted(known), n=1)
+    known = set[str]()
+    for place in searched:
+        with suppress(OSError):  # a folder that may not be listed knows no names
+            known |= {file.name for file in place.iterdir() if file.is_file()}
+    near = get_close_matches(Path(name).name[:255], sorted(known), n=1)
     hint = f"Did you mean `{near[0]}`?" if near else "Check the name, or give the whole path."
     return failed("dataset_missing", f"There is no dataset `{name}`.", hint)

@@ -134,11 +134,11 @@ def release(connection: Connection, attempt: Attempt, *, reason: str) -> None:
 
 def release_lapsed(connection: Connection) -> list[int]:
     """Let every run wait again whose lease has passed; returns their numbers."""
-    moment = now(connection)
+    runs = tables.runs.c
     lapsed = connection.execute(
-        select(tables.runs.c.id, tables.runs.c.attempts).where(
-            tables.runs.c.state == RunState.RUNNING.value, tables.runs.c.lease_until < moment
-        )
+        select(runs.id, runs.attempts)
+        .where(runs.state == RunState.RUNNING.value, runs.lease_until < now(connection))
+        .with_for_update(skip_locked=True)  # another sweep has it, or its worker is just ending it
     ).all()
     for row in lapsed:
         release(connection, Attempt(run=row.id, fence=row.attempts), reason="its worker was lost")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 
 from shared.errors import LmlError, unavailable
 
@@ -61,6 +61,10 @@ class Log:
                 yield connection
         except (OperationalError, InterfaceError) as error:
             raise self._away(error) from error
+        except DatabaseError as error:
+            if type(error) is DatabaseError:  # SQLite's word for a file that is no database; its kinds are our own bugs
+                raise self._away(error) from error
+            raise
 
     def _away(self, error: DBAPIError) -> LmlError:
         reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
@@ -74,6 +78,16 @@ class Log:
             "Start it, or correct LML_DATABASE_URL; then run the command again.",
         )
 
+    def _make_folder(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unavailable(
+                "database_unavailable",
+                f"The folder of the log, {folder}, cannot be made: {error.strerror}.",
+                "Correct LML_HOME or LML_DATABASE_URL.",
+            ) from error
+
     def _without_room(self) -> bool:
         """Whether SQLite's disk is full, which it reports as an I/O error."""
         file = Path(self.address)
@@ -86,7 +100,7 @@ class Log:
         return (
             str(self.url.database)
             if self.url.get_backend_name() == "sqlite"
-            else self.url.render_as_string(hide_password=True)
+            else self.url.set(query={}).render_as_string(hide_password=True)
         )
 
     def revision(self) -> str | None:
@@ -97,7 +111,7 @@ class Log:
     def migrate(self) -> None:
         """Bring the tables up to this version; parallel starts wait for the first."""
         if self.url.get_backend_name() == "sqlite" and self.url.database not in (None, "", ":memory:"):
-            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(Path(str(self.url.database)).parent)
         if self.revision() == SCHEMA_REVISION:
             return
         from alembic.util import CommandError  # alembic: only a first start needs it

@@ -183,7 +183,8 @@ def test_refused_words_come_back_all_at_once_and_write_nothing(place: Place, tab
     _, before = place.shell.run("log", "limit=1")
     code, answer = place.shell.run("train", str(table), "epochs=0", "modle=mlp", "task=forecast")
     assert (code, answer["run"], answer["state"]) == (2, None, "refused")
-    assert all(word in answer["error"]["message"] for word in ("`modle`", "`model`", "epochs=0", "task=forecast"))
+    assert all(word in answer["error"]["message"] for word in ("`modle`", "epochs=0", "task=forecast"))
+    assert "`model`" in answer["error"]["hint"]
     _, after = place.shell.run("log", "limit=1")
     assert before == after
 
@@ -196,6 +197,9 @@ def test_runs_that_cannot_be_compared_say_so(place: Place, table: Path, tmp_path
     _, second = place.shell.run("train", str(other), "model=linear")
     assert second["metrics"]["test"]["r2"] > 0.9999
     code, answer = place.shell.run("compare", str(first["run"]), str(second["run"]))
+    assert (code, answer["state"], answer["error"]["code"]) == (1, "failed", "not_comparable")
+    _, evaluation = place.shell.run("evaluate", str(first["run"]), str(table))
+    code, answer = place.shell.run("compare", str(first["run"]), str(evaluation["run"]))
     assert (code, answer["state"], answer["error"]["code"]) == (1, "failed", "not_comparable")
 
 

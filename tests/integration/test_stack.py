@@ -119,7 +119,9 @@ def test_a_worker_that_cannot_start_is_told_and_the_run_fails(shell: Shell, line
     process = shell.start("train", str(line), "--json", cwd=tmp_path)
     answer = json.loads(process.communicate(timeout=90)[0])
     assert (process.returncode, answer["state"], answer["error"]["code"]) == (1, "failed", "worker_unavailable")
-    assert "broken on purpose" in Path(answer["error"]["hint"].split()[4].rstrip(";")).read_text()
+    words = shell.settings.stack_folder / "worker.log"
+    assert str(words) in answer["error"]["hint"]
+    assert "broken on purpose" in words.read_text()
 
 
 def test_no_redis_at_all_is_refused_with_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

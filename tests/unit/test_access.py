@@ -31,9 +31,7 @@ def test_what_is_not_allowed_is_denied(verb: str) -> None:
     with pytest.raises(RefusedWords) as met:
         authorize(SLACK, verb, owner="U0ADA")
     assert met.value.code == "not_allowed"
-    assert str(met.value) == (
-        f"`{verb}` cannot be used from slack. Use it in a shell on the machine of the stack."
-    )
+    assert str(met.value) == (f"`{verb}` cannot be used from slack. Use it in a shell on the machine of the stack.")
 
 
 @pytest.mark.parametrize("verb", ["erase", "", "TRAIN"])

@@ -31,6 +31,7 @@ RESULTS: dict[str, dict[str, Any]] = {
     "train": {
         "dataset": {"rows": 3_000, "columns": 9},
         "task": "binary",
+        "headline": "accuracy",
         "target": "churned",
         "model": "mlp",
         "metrics": {"train": {}, "validation": {}, "test": {"accuracy": 0.85}, "baseline": {"accuracy": 0.73}},
@@ -38,7 +39,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "seed": 0,
         "split_seed": 0,
     },
-    "evaluate": {"task": "binary", "metrics": {"test": {"accuracy": 0.8}}, "rows_scored": 450},
+    "evaluate": {"task": "binary", "headline": "accuracy", "metrics": {"test": {"accuracy": 0.8}}, "rows_scored": 450},
     "predict": {"rows": 10, "rows_unreadable": 0},
     "compare": {"best": 1, "sentence": "Run 1 is better", "rows_shared": 10, "runs": []},
 }
@@ -108,7 +109,7 @@ def test_the_envelope_has_what_is_promised() -> None:
         "kind": "train",
         "state": "failed",
         "artifacts": [],
-        "error": {"code": "a", "message": "Wrong. Do so.\nBad.", "hint": ""},
+        "error": {"code": "a", "message": "Wrong.\nBad.", "hint": "Do so."},
         "extra": 2,
     }
 
@@ -116,8 +117,8 @@ def test_the_envelope_has_what_is_promised() -> None:
 @pytest.mark.parametrize(
     ("kind", "keys"),
     [
-        ("train", {"dataset", "task", "target", "model", "metrics", "seed", "split_seed"}),
-        ("evaluate", {"dataset", "task", "metrics", "rows_scored"}),
+        ("train", {"dataset", "task", "headline", "target", "model", "metrics", "seed", "split_seed"}),
+        ("evaluate", {"dataset", "task", "headline", "metrics", "rows_scored"}),
         ("predict", {"dataset", "rows", "rows_unreadable"}),
         ("compare", {"best", "sentence", "rows_shared", "runs"}),
     ],
@@ -258,6 +259,7 @@ def test_what_went_wrong_before_there_was_a_run() -> None:
     away = problem_envelope("train", unavailable("redis_unavailable", "Redis is away."))
     assert (away["state"], away["error"]["code"]) == ("failed", "redis_unavailable")
     assert set(words) == set(away) == PROMISED
+    assert problem_envelope("train", unavailable("redis_unavailable", "Redis is away."), run=7)["run"] == 7
 
 
 def test_a_result_cannot_hide_the_dataset_of_the_run(desk: Desk) -> None:

@@ -56,7 +56,9 @@ def test_the_shell_starts_light(module: str, tmp_path: Path) -> None:
     assert loaded_by(module, tmp_path) & (HEAVY | LIGHT_START) == set()
 
 
-@pytest.mark.parametrize("module", ["workers", "workers.__main__", "workers.supervise", "workers.sweep", "workers.tasks"])
+@pytest.mark.parametrize(
+    "module", ["workers", "workers.__main__", "workers.supervise", "workers.sweep", "workers.tasks"]
+)
 def test_what_forks_loads_no_torch(module: str, tmp_path: Path) -> None:
     """The processes of the worker that hold no run load neither torch nor the bot, and importing leaves no file."""
     assert loaded_by(module, tmp_path) & {"torch", "slack_bolt", "slack_sdk", "rich", "bot"} == set()

@@ -36,4 +36,4 @@ def test_every_error_becomes_a_problem_with_a_code_and_what_to_do(error: Excepti
 def test_all_problems_of_a_failed_run_are_told() -> None:
     """The first one's code, every sentence."""
     error = RunFailed(Problem("target_unknown", "No `a`.", "Name `b`."), Problem("drop_unknown", "No `c`."))
-    assert problem_of(error, home=HOME) == Problem("target_unknown", "No `a`. Name `b`.\nNo `c`.")
+    assert problem_of(error, home=HOME) == Problem("target_unknown", "No `a`.\nNo `c`.", "Name `b`.")

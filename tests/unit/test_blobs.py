@@ -90,9 +90,16 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system with room for 64 KiB; skipped where this user may not mount one."""
     folder = tmp_path / "tiny"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    ) if sys.platform == "linux" else None
+    mounted = (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if sys.platform == "linux"
+        else None
+    )
     if mounted is None or mounted.returncode != 0:
         pytest.skip(f"a tiny file system cannot be mounted here: {mounted.stderr.strip() if mounted else sys.platform}")
     yield folder
@@ -121,8 +128,7 @@ def test_too_many_bytes_are_refused(store: BlobStore) -> None:
         store.put_chunks((b"x" * 1_000 for _ in range(10**9)), max_bytes=2_500)
     assert met.value.code == "dataset_too_large"
     assert str(met.value) == (
-        "A dataset may have at most 2,500 bytes; this one has more. "
-        "Train on a sample, or raise LML_MAX_DATASET_BYTES."
+        "A dataset may have at most 2,500 bytes; this one has more. Train on a sample, or raise LML_MAX_DATASET_BYTES."
     )
     assert len(files_in(store)) == 1
 

@@ -178,7 +178,7 @@ def test_a_second_attempt_begins_anew() -> None:
 
 
 def test_a_good_run_shows_its_result() -> None:
-    """A run that ended well shows its headline beside the baseline, its metrics by part, its files and what comes next."""
+    """A run that ended well shows its headline beside the baseline, metrics by part, files and what comes next."""
     artifacts = [Artifact(name="model.onnx", sha256="0" * 64, size_bytes=1)]
     result = {**RESULT, "warnings": ["Few rows.", READ.warnings[0]]}
     card = run_card(run_in(RunState.SUCCEEDED, result=result), EVENTS, artifacts, prefix="/lml")
@@ -207,10 +207,14 @@ def test_a_good_run_shows_its_result() -> None:
         ("compare", {"sentence": "Run 42 is better"}, "Run 42 is better"),
         (
             "train",
-            {"task": "regression", "metrics": {"test": {"r2": 0.91}, "baseline": {"r2": -0.01}}},
-            "r2 0.9100 on the test rows; a baseline without features reaches -0.0100",
+            {"headline": "r2", "metrics": {"test": {"r2": 0.91}, "baseline": {"r2": -0.01}}},
+            "r2 0.9100 on the test rows; a baseline without features reaches -0.01",
         ),
-        ("train", {}, "accuracy – on the test rows; a baseline without features reaches –"),
+        (
+            "evaluate",
+            {"headline": "accuracy", "metrics": {"test": {"accuracy": None}}},
+            "",
+        ),
     ],
 )
 def test_the_headline_of_each_kind(kind: str, result: dict[str, Any], headline: str) -> None:
@@ -275,11 +279,12 @@ def test_every_problem_of_a_refusal_is_shown() -> None:
         (9.99999, "10.0000"),
         (12.345, "12.35"),
         (12_345.678, "12,345.68"),
-        (123_456, "1.235e+05"),
-        (1e-5, "1.000e-05"),
-        (-2.5e-7, "-2.500e-07"),
+        (123_456, "123,456.00"),
+        (1e-5, "1e-05"),
+        (-2.5e-7, "-2.5e-07"),
         (1e12, "1e+12"),
         (1, "1.0000"),
+        (0.0123456, "0.01235"),
     ],
 )
 def test_numbers_for_people(value: float | None, shown: str) -> None:

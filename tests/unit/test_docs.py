@@ -66,7 +66,7 @@ def test_links_of_the_documents_lead_somewhere() -> None:
 
 
 def test_every_dependency_is_pinned_and_explained() -> None:
-    """constraints.txt pins what pyproject.toml names, with plain versions; docs/dependencies.md says what each is for."""
+    """Versions are plain and stand in constraints.txt; docs/dependencies.md says what each package is for."""
     project = tomllib.loads(read("pyproject.toml"))["project"]
     extras = project["optional-dependencies"]
     lines = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]

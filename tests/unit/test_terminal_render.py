@@ -2,14 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from support.sample_cards import hostile_card, sample_cards
+from support.sample_cards import EVENTS, _run, hostile_card, sample_cards
 
 from bot.answers import envelope
 from bot.cards import Card, Step, StepState, Table, problem_card
@@ -28,14 +30,20 @@ CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 def console(*, width: int = 100, colours: bool = False) -> Console:
     """A console that is read back."""
     return Console(
-        file=StringIO(), width=width, force_terminal=colours, highlight=False, markup=False, emoji=False, soft_wrap=False
+        file=StringIO(),
+        width=width,
+        force_terminal=colours,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
     )
 
 
-def drawn(card: Card, *, width: int = 100, files: tuple[str, ...] = ()) -> str:
+def drawn(card: Card, *, width: int = 100) -> str:
     """A card as it stands in a terminal without colours."""
     on = console(width=width)
-    on.print(TerminalCard(card, files=files))
+    on.print(TerminalCard(card))
     assert isinstance(on.file, StringIO)
     return on.file.getvalue()
 
@@ -51,7 +59,7 @@ def test_everything_on_a_card_is_drawn(name: str, width: int) -> None:
     """Whatever a card says stands in the terminal, in a narrow one too."""
     card = sample_cards()[name]
     shown = re.sub(r"\s", "", flat(drawn(card, width=width)))
-    texts = [card.headline, *card.notes, *card.files, *card.more]
+    texts = [card.headline, *card.notes, *card.more]
     texts += [text for step in card.steps for text in (step.title, step.detail)]
     texts += [text for label, value in card.facts for text in (label, value)]
     texts += [card.problem.message, card.problem.hint] if card.problem else []
@@ -88,17 +96,17 @@ def test_nothing_in_a_card_is_markup() -> None:
         tables=(table,),
         notes=(MARKUP,),
         problem=Problem("x", MARKUP, MARKUP),
-        files=(MARKUP,),
         more=(MARKUP,),
     )
     assert flat(drawn(card, width=400)).count(MARKUP) == 14
 
 
-def test_files_are_shown_where_they_lie() -> None:
-    """Where the artifacts lie takes the place of their names, and a long path is cut nowhere."""
-    path = "/home/ada/" + "deep/" * 60 + "model.onnx"
-    shown = drawn(Card(title="x", files=("model.onnx",)), width=60, files=(path,))
-    assert path in re.sub(r"[\s│]", "", shown)
+def test_files_are_whole_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the artifacts lie stands below the card, each path on a line of its own that can be copied."""
+    path = "/home/ada/[bold]/" + "deep/" * 60 + "model.onnx"
+    Screen(json=False).answer(Answer(card=Card(title="x"), envelope={}), files=[path, "/b"])
+    out, _ = lines_of(capsys)
+    assert out[-2:] == [f"  {path}", "  /b"]
 
 
 def test_numbers_stand_right_and_words_left() -> None:
@@ -109,7 +117,6 @@ def test_numbers_stand_right_and_words_left() -> None:
     assert "rmse  12,345.67" in lines
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="bug: rich passes ESC and other controls of a text through")
 def test_a_hostile_card_can_do_nothing() -> None:
     """Names, classes and errors cannot colour, move or turn around anything in the terminal of whoever looks."""
     bad = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe"
@@ -117,10 +124,12 @@ def test_a_hostile_card_can_do_nothing() -> None:
     assert CONTROLS.findall(shown) == []
 
 
-def test_a_hostile_card_is_drawn() -> None:
+@pytest.mark.parametrize("width", [20, 100])
+def test_a_hostile_card_is_drawn(width: int) -> None:
     """A card of the worst texts is drawn without an error, however narrow the terminal is."""
-    for width in (20, 100):
-        assert "<!channel>" in flat(drawn(hostile_card(), width=width)) or width == 20
+    card = hostile_card()
+    short = tuple(replace(table, rows=table.rows[:2]) for table in card.tables)  # rich is slow on thousands of cells
+    assert flat(drawn(replace(card, tables=short), width=width)).count("<!channel>") > 50 or width == 20
 
 
 any_text = st.text(max_size=60)
@@ -239,10 +248,22 @@ def test_refused_words_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "`lr=0`: needs a number above 0 to 10, such as 0.001 or 1e-3." in shown
 
 
+def test_a_bug_of_ours_is_one_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An error that nobody foresaw is one line of JSON like any other, with its trace on stderr."""
+    monkeypatch.setenv("LML_HOME", str(tmp_path))
+    monkeypatch.setattr("bot.terminal.commands.answer_at_once", lambda *_: 1 / 0)
+    assert run_command(["log", "--json"]) == 1
+    out, err = lines_of(capsys)
+    (body,) = [json.loads(line) for line in out]
+    assert (body["state"], body["error"]["code"]) == ("failed", "internal_error")
+    assert body["error"]["message"] == "LML met an error of its own: ZeroDivisionError: division by zero"
+    assert err[0] == "Traceback (most recent call last):"
+
+
 def test_progress_without_a_terminal_says_each_thing_once() -> None:
     """Where no terminal is, each thing that changed is one line, and nothing is said twice."""
-    from support.sample_cards import EVENTS, _run
-
     on = console(width=30)
     progress = Progress(on, None)
     view = View(run=_run(RunState.RUNNING), events=tuple(EVENTS), position=None)
@@ -260,8 +281,6 @@ def test_progress_without_a_terminal_says_each_thing_once() -> None:
 
 def test_progress_of_json_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json the progress is on stderr, so that stdout holds the one line only."""
-    from support.sample_cards import _run
-
     with Screen(json=True).progress() as progress:
         progress.show(View(run=_run(RunState.QUEUED), events=(), position=2))
     out, err = lines_of(capsys)
@@ -273,5 +292,5 @@ def test_refusals_have_their_own_colour() -> None:
     on = console(colours=True)
     on.print(TerminalCard(problem_card([Problem("x", "Wrong.")])))
     assert isinstance(on.file, StringIO)
-    assert "\x1b[1;31mrefused" in on.file.getvalue()
+    assert re.search(r"\x1b\[[\d;]*31m *refused", on.file.getvalue())
     assert "\x1b" not in drawn(problem_card([Problem("x", "Wrong.")]))

@@ -141,24 +141,21 @@ def _scored(rows: pl.DataFrame, task: Task, classes: Sequence[str]) -> tuple[np.
 
 
 def _best(results: Sequence[dict[str, Any]], headline: str) -> int | None:
-    """The run with the best headline metric; the first of equals; None where it is not defined."""
-    known = [result for result in results if result["metrics"][headline] is not None]
-    return int(max(known, key=lambda result: result["metrics"][headline])["run"]) if known else None
+    """The run with the best headline metric; None where it is not defined, or where the best ones are equal."""
+    known = {r["run"]: r["metrics"][headline] for r in results if r["metrics"][headline] is not None}
+    at_the_top = [run for run, value in known.items() if value == max(known.values())]
+    return int(at_the_top[0]) if len(at_the_top) == 1 else None
 
 
 def _sentence(results: Sequence[dict[str, Any]], headline: str, best: int | None, rows: int) -> str:
-    if best is None:
+    values = {r["run"]: r["metrics"][headline] for r in results if r["metrics"][headline] is not None}
+    if not values:
         return f"On {rows} shared test rows {headline} is not defined, so no run is the best."
-    values = {
-        result["run"]: result["metrics"][headline] for result in results if result["metrics"][headline] is not None
-    }
-    second = max((value for run, value in values.items() if run != best), default=None)
-    if second is None or second == values[best]:
-        return f"On {rows} shared test rows the runs are equal: {headline} {values[best]:.4f}."
-    return (
-        f"On {rows} shared test rows run {best} is the best: {headline} {values[best]:.4f}, "
-        f"{values[best] - second:.4f} above the next."
-    )
+    first, *others = sorted(values.values(), reverse=True)
+    if best is None:
+        return f"On {rows} shared test rows the best runs are equal: {headline} {first:.4f}."
+    above = f", {first - others[0]:.4f} above the next" if others else ""
+    return f"On {rows} shared test rows run {best} is the best: {headline} {first:.4f}{above}."
 
 
 def _warnings(runs: Sequence[ComparedRun], tables: Sequence[pl.DataFrame], shared: int) -> list[str]:

@@ -123,6 +123,11 @@ def _known_rows(stored: StoredModel, frame: pl.DataFrame) -> tuple[np.ndarray, l
             "cannot be told apart."
         ]
     learnt = stored.learnt_hashes()
+    if stored.counts_equal_rows and not learnt.issubset(hashes):
+        # Any table of these few combinations has rows like the learnt ones; only the training file has all of them.
+        return np.zeros(frame.height, dtype=bool), [
+            "The model learnt from few different rows, and new ones equal them: every row of this file counts."
+        ]
     known = np.array([row_hash in learnt for row_hash in hashes])
     if not known.any():
         return known, []

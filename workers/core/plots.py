@@ -56,7 +56,9 @@ def predicted_vs_true(path: Path, actual: np.ndarray, predicted: np.ndarray, tar
     shown, guessed = actual[::step], predicted[::step]
     figure = Figure(figsize=(5.6, 5.2), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(shown, guessed, s=12, alpha=0.5 if len(shown) < 1000 else 0.25, edgecolors="none")
+    axes.scatter(
+        shown, guessed, s=12 if len(shown) > 200 else 30, alpha=0.5 if len(shown) < 1000 else 0.25, edgecolors="none"
+    )
     low, high = min(shown.min(), guessed.min()), max(shown.max(), guessed.max())
     axes.plot([low, high], [low, high], color="black", linewidth=1, linestyle="--", label="perfect")
     axes.set_title(_plain(f"Predicted and true {_short(target, 40)}, {len(actual):,} test rows"))

@@ -60,12 +60,17 @@ class StoredModel:
                 "Rename or add them; the file must be written like the training file (delimiter, header).",
             )
 
+    @property
+    def counts_equal_rows(self) -> bool:
+        """Whether equal rows have hashes of their own, so that one hash says little of one row, see `split.py`."""
+        return bool(self.report.get("hash_counted", False))
+
     def row_hashes(self, frame: pl.DataFrame) -> list[str] | None:
         """The rows' hashes as the train run counted them; None where the table lacks a column that they need."""
         columns: list[str] = self.report["hash_columns"]
         if missing_columns(columns, frame.columns):
             return None
-        return row_hashes(frame, columns, counted=self.report.get("hash_counted", False))
+        return row_hashes(frame, columns, counted=self.counts_equal_rows)
 
     def learnt_hashes(self) -> set[str]:
         """The hashes of the rows that trained or validated the model."""

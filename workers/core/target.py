@@ -140,7 +140,7 @@ def _regression(
             f"The target must vary; every cell of `{name}` is {cells.filter(numeric)[0]!r}.",
             "Name another column with target=COLUMN.",
         )
-    warnings = _set_aside(name, len(cells) - total)
+    warnings = _set_aside(name, cells.filter(~present))
     if total > numbers:
         warnings += (f"{total - numbers} rows were set aside: their `{name}` is no number.",)
     return Target(
@@ -179,7 +179,7 @@ def _classification(
     values = np.array([numbers.get(cell, -1) for cell in cells], dtype=np.int64)
     usable = present.to_numpy()
     values[~usable] = -1
-    warnings = _set_aside(name, len(cells) - total)
+    warnings = _set_aside(name, cells.filter(~present))
     return Target(name, task, classes, usable, values, inferred, warnings)
 
 
@@ -199,7 +199,11 @@ def _refuse_few_rows(name: str, rows: int) -> None:
         )
 
 
-def _set_aside(name: str, missing: int) -> tuple[str, ...]:
-    if not missing:
+def _set_aside(name: str, missing: pl.Series) -> tuple[str, ...]:
+    if missing.is_empty():
         return ()
-    return (f"{missing} {'row was' if missing == 1 else 'rows were'} set aside: their target `{name}` is missing.",)
+    rows = "1 row was" if len(missing) == 1 else f"{len(missing)} rows were"
+    # A word such as None may be a class to the person: they have to see that it was taken as a gap.
+    words = sorted(set(missing) - {""})
+    written = f" (written {', '.join(map(repr, words))})" if words else ""
+    return (f"{rows} set aside: their target `{name}` is missing{written}.",)

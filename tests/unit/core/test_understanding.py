@@ -116,7 +116,7 @@ def test_rows_without_target_are_set_aside():
     target = understand_target(pl.DataFrame({"t": ["a", "b", "NA", " "] * 10}), "t", None)
     assert target.classes == ("a", "b")
     assert int(target.usable.sum()) == 20
-    assert target.warnings == ("20 rows were set aside: their target `t` is missing.",)
+    assert target.warnings == ("20 rows were set aside: their target `t` is missing (written 'NA').",)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +227,13 @@ def test_numbers_as_people_write_them_are_named(write):
     data = understand_dataset(write("price;size;t\n" + rows), TrainSpec(dataset="d", sep=";"))
     expected = "Not used: `price`, text: cells such as '0,5' are not read as numbers yet; write them as 1234.5."
     assert expected in data.warnings
+
+
+def test_the_words_that_count_as_a_missing_target_are_said(write):
+    """A class named None is a gap to us, so the person is told."""
+    rows = "".join(f"{k},{('ab', 'None')[k % 2] if k % 2 else 'ab'[k % 4 // 2]}\n" for k in range(60))
+    data = understand_dataset(write("x,t\n" + rows), TrainSpec(dataset="d"))
+    assert "30 rows were set aside: their target `t` is missing (written 'None')." in data.warnings
 
 
 def test_large_integers_are_asked_for_in_double(write):

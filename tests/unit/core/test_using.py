@@ -237,3 +237,6 @@ def test_a_table_of_few_combinations_scores_its_test_rows(run, write, fit, tmp_p
     again = run(evaluate, tmp_path / "few", write("x,z,t\n" + "".join(reversed(lines)), "again"))
     assert again["rows_scored"] == trained["dataset"]["parts"]["test"] == 16
     assert again["metrics"]["test"] == pytest.approx(trained["metrics"]["test"])
+    new = run(evaluate, tmp_path / "few", write("x,z,t\n" + "".join(lines[:30]), "new"))
+    assert new["rows_scored"] == 30
+    assert "every row of this file counts" in new["warnings"][0]
