@@ -22,6 +22,7 @@ lint: $(VENV)/dev.stamp ## Check style, types and walls.
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q tests/unit/test_architecture.py
 
 bench: $(VENV)/dev.stamp ## Measure what we claim about speed.
 	@$(BIN)/python benchmarks/words_to_run.py

@@ -16,7 +16,7 @@ import yaml
 from slack_sdk import WebClient
 from slack_sdk.signature import SignatureVerifier
 from support import install_emulator
-from support.fake_slack import wait_until
+from support.deadline import until
 
 from bot.slack.scopes import OPTIONAL, REQUIRED
 
@@ -52,7 +52,7 @@ class Process:
             assert self.popen.poll() is None or words in self.words, self.words
             return words in self.words
 
-        wait_until(said, within_s=within_s)
+        until(said, within_s=within_s)
 
     def stop(self, *, within_s: float = 20) -> int:
         if self.popen.poll() is None:
@@ -168,7 +168,7 @@ def slack(tmp_path: Path, start: Start) -> Slack:
         except OSError:
             return False
 
-    wait_until(answers, within_s=30)
+    until(answers, within_s=30)
     channels = person.conversations_list()["channels"]
     channel = next(channel["id"] for channel in channels if channel["name"] == "models")
     return Slack(url=f"{address}/api/", channel=channel, person=person)

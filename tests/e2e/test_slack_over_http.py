@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_slack import wait_until
+from support.deadline import until
 
 CHURN = Path(__file__).parents[2] / "examples" / "churn.csv"
 
@@ -21,7 +21,7 @@ def ended(slack: Any, number: int, *, within_s: float = 180) -> dict[str, Any]:
         assert not any("Failed" in message["text"] for message in mine), mine[0]["text"]
         return mine[0] if mine and "Succeeded" in mine[0]["text"] else None
 
-    wait_until(card, within_s=within_s)
+    until(card, within_s=within_s)
     met = card()
     assert met is not None
     return met
@@ -45,7 +45,7 @@ def test_a_shared_file_becomes_a_model(
     assert answer["text"] == "Run 1 is written: train churn.csv model=linear time=10s. Its card follows here."
     card = ended(slack, 1)
     assert card.get("edited") is not None
-    wait_until(lambda: len(slack.files("Run 1 · ")) >= 3, within_s=30)
+    until(lambda: len(slack.files("Run 1 · ")) >= 3, within_s=30)
     files = slack.files("Run 1 · ")
     assert {"model.onnx", "report.json"} < set(files)
     assert json.loads(files["report.json"])
@@ -66,7 +66,7 @@ def test_a_bot_that_comes_later_catches_up(
     (datasets / "churn.csv").write_bytes(CHURN.read_bytes())
     first = start_bot()
     first.type("train churn.csv model=linear time=10s", trigger="same")
-    wait_until(lambda: len(slack.posted()) == 1)
+    until(lambda: len(slack.posted()) == 1)
     assert "written already" in first.type("train churn.csv model=linear time=10s", trigger="same")[1]
     first.process.stop()
     start_worker()
@@ -82,7 +82,7 @@ def test_the_bot_answers_what_cannot_be_queued(slack: Any, start_bot: Callable[[
     assert bot.type("train churn.csv", secret="wrong")[0] == 401
     assert "Did you mean `train`?" in bot.type("trian churn.csv")[1]
     assert "is recorded as failed" in bot.type("train ../../etc/passwd")[1]
-    wait_until(lambda: len(slack.posted()) == 1)
+    until(lambda: len(slack.posted()) == 1)
     assert "is outside of them" in slack.posted()[0]["text"]
     health = bot.address.replace("/slack/events", "/healthz")
     with urllib.request.urlopen(health, timeout=5) as response:

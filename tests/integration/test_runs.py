@@ -14,8 +14,8 @@ from typing import Any
 import onnxruntime
 import polars
 import pytest
-from conftest import Place
 from support.deadline import until
+from support.place import Place
 
 from bot import submit
 from bot.delivery.doorbell import Doorbell

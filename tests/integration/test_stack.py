@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Shell
 from support.deadline import until
+from support.place import Shell
 
 from bot.terminal.redis_server import find_redis_server, server_version
 from bot.terminal.stack import Stack, StackState, write_state

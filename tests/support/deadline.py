@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], *, what: str, within_s: float = 30.0) -> T:
+def until(look: Callable[[], T], *, what: str = "it happens", within_s: float = 30.0) -> T:
     """What `look` gives once it gives something true; an AssertionError when it does not in time."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

@@ -9,7 +9,6 @@ import json
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -400,11 +399,3 @@ def _form(body: bytes) -> dict[str, Any]:
         if isinstance(fields.get(name), str) and fields[name]:
             fields[name] = json.loads(unquote(fields[name]) if fields[name].startswith("%") else fields[name])
     return fields
-
-
-def wait_until(condition: Callable[[], object], *, within_s: float = 10.0) -> None:
-    """Poll until a condition holds; the test fails at the deadline."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"did not happen within {within_s:g} s"
-        time.sleep(0.01)

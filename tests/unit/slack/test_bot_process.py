@@ -11,7 +11,8 @@ from threading import Event, Thread
 
 import pytest
 from slack_sdk import WebClient
-from support.fake_slack import APP_TOKEN, BOT_TOKEN, TEAM, FakeSlack, wait_until
+from support.deadline import until
+from support.fake_slack import APP_TOKEN, BOT_TOKEN, TEAM, FakeSlack
 from support.fake_socket import FakeSocket
 
 from bot.slack.app import build_app
@@ -133,7 +134,7 @@ def test_socket_mode_answers(
     assert ready.wait(10)
     assert socket_end.connected.wait(10)
     envelope = socket_end.send_command(command("train churn.csv"))
-    wait_until(lambda: envelope in socket_end.acknowledged)
+    until(lambda: envelope in socket_end.acknowledged)
     assert socket_end.acknowledged[envelope]["text"] == "Run 1 is written: train churn.csv. Its card follows here."
     assert slack.called("apps.connections.open")
     stopping.set()
@@ -158,7 +159,7 @@ def test_the_process_stops_when_told_to(slack: FakeSlack, socket_end: FakeSocket
     assert socket_end.connected.wait(10)
     slack.share("churn.csv", b"a,b\n1,2\n")
     socket_end.send_command(command("train churn.csv"))
-    wait_until(lambda: slack.posted() != [] and "Queued" in slack.posted()[0]["text"])
+    until(lambda: slack.posted() != [] and "Queued" in slack.posted()[0]["text"])
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0
 

@@ -13,7 +13,8 @@ import pytest
 from slack_bolt import App, BoltRequest
 from slack_sdk import WebClient
 from slack_sdk.signature import SignatureVerifier
-from support.fake_slack import TEAM, FakeSlack, wait_until
+from support.deadline import until
+from support.fake_slack import TEAM, FakeSlack
 
 from bot.slack.app import build_app
 from bot.slack.command import CommandDesk, SlashCommand
@@ -237,7 +238,7 @@ def test_a_log_that_hangs_is_answered_in_time_and_leaves_nothing(desk: CommandDe
     assert card.problem.message == "The experiment log did not answer within 0.3 s."
     holding.set()
     holder.join()
-    wait_until(lambda: [run.state for run in all_runs(log)] == ["failed"])
+    until(lambda: [run.state for run in all_runs(log)] == ["failed"])
     problem = all_runs(log)[0].problem
     assert problem is not None
     assert problem.code == "written_too_late"

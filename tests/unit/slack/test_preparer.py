@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import update
-from support.fake_slack import Channel, FakeSlack, wait_until
+from support.deadline import until
+from support.fake_slack import Channel, FakeSlack
 
 from bot.delivery.preparer import Preparer
 from bot.slack.channel_files import ChannelFiles
@@ -187,8 +188,8 @@ def test_the_threads_wake_when_a_run_is_written(
     first = make_run()
     preparer = make_preparer()
     preparer.start()
-    wait_until(lambda: bell.rung == [first])
+    until(lambda: bell.rung == [first])
     second = make_run()
     preparer.wake()
-    wait_until(lambda: bell.rung == [first, second])
+    until(lambda: bell.rung == [first, second])
     preparer.stop()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
-from support.fake_slack import Channel, Failure, FakeSlack, wait_until
+from support.deadline import until
+from support.fake_slack import Channel, Failure, FakeSlack
 
 from bot.delivery.pace import Pace
 from bot.delivery.sender import CardSender
@@ -34,7 +35,7 @@ def sent_until(sender: CardSender, condition: Callable[[], object]) -> None:
         sender.send_next()
         return condition()
 
-    wait_until(sent)
+    until(sent)
 
 
 def card_row(log: Log, run: int) -> dict[str, object]:
