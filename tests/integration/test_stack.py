@@ -116,7 +116,8 @@ def test_a_worker_that_cannot_start_is_told_and_the_run_fails(shell: Shell, line
     (tmp_path / "workers").mkdir()
     (tmp_path / "workers" / "__main__.py").write_text("raise SystemExit('broken on purpose')\n")
     (tmp_path / "workers" / "__init__.py").touch()
-    process = shell.start("train", str(line), "--json", cwd=tmp_path)
+    shell.environment["PYTHONPATH"] = str(tmp_path)
+    process = shell.start("train", str(line), "--json")
     answer = json.loads(process.communicate(timeout=90)[0])
     assert (process.returncode, answer["state"], answer["error"]["code"]) == (1, "failed", "worker_unavailable")
     words = shell.settings.stack_folder / "worker.log"
@@ -171,3 +172,15 @@ def test_the_command_runs_from_any_directory(shell: Shell, tmp_path: Path) -> No
     script = Path(sys.executable).with_name("lml")
     done = subprocess.run([script, "help"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "train DATASET" in done.stdout
+
+
+def test_a_person_s_own_folders_are_not_taken_for_ours(shell: Shell, line: Path, tmp_path: Path) -> None:
+    """Where someone types, folders called `shared`, `bot` and `workers` may lie."""
+    for name in ("shared", "bot", "workers"):
+        (tmp_path / "theirs" / name).mkdir(parents=True)
+        (tmp_path / "theirs" / name / "__init__.py").write_text("raise SystemExit('not ours')\n")
+    script = Path(sys.executable).with_name("lml")
+    environment = {**os.environ, "LML_HOME": str(shell.settings.home_folder)}
+    words = [script, "train", str(line), "model=linear", "--json"]
+    done = subprocess.run(words, cwd=tmp_path / "theirs", env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["state"] == "succeeded"
