@@ -31,7 +31,5 @@ def wait(client: "Redis", after: str, *, timeout_s: float) -> str:
     heard: Any = client.xread({EVENTS_STREAM: after}, block=max(1, int(timeout_s * 1000)))
     if not heard:
         return after
-    rings = next(iter(heard.values())) if isinstance(heard, dict) else heard[0][1]
-    while rings and isinstance(rings[0], list) and rings[0] and isinstance(rings[0][0], list | tuple):
-        rings = rings[0]
+    _stream, rings = heard[0]
     return str(rings[-1][0])

@@ -59,6 +59,8 @@ def main() -> int:
             sweep_once(settings, log, app)
         except (LmlError, RedisError, OperationalError) as error:
             logger.warning("not now: %s", error)
+        except Exception:  # a sweep that ends would leave every lost run lost
+            logger.exception("a round failed; the next one comes")
         time.sleep(EVERY_S)
 
 
