@@ -80,5 +80,5 @@ def _missing(name: str, searched: list[Path]) -> RunFailed:
         with suppress(OSError):  # a folder that may not be listed knows no names
             known |= {file.name for file in place.iterdir() if file.is_file()}
     near = get_close_matches(Path(name).name[:255], sorted(known), n=1)
-    hint = f"Did you mean `{near[0]}`?" if near else "Check the name, or give the whole path."
+    hint = f"Did you mean `{near[0]}`?" if near else "Check its name, and the folder it lies in."
     return failed("dataset_missing", f"There is no dataset `{name}`.", hint)

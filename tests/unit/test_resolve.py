@@ -106,7 +106,7 @@ def test_a_name_that_is_nearly_right(folder: Path, confined: bool) -> None:
 @pytest.mark.parametrize("confined", [True, False])
 def test_a_name_that_is_like_none(folder: Path, confined: bool) -> None:
     """A name that is like no other is refused with what can be tried, also when there is no datasets folder."""
-    expected = "There is no dataset `zzz.parquet`. Check the name, or give the whole path."
+    expected = "There is no dataset `zzz.parquet`. Check its name, and the folder it lies in."
     assert str(refusal("zzz.parquet", folder, confined=confined, base=folder)) == expected
     assert str(refusal("zzz.parquet", folder / "no", confined=confined, base=folder / "no")) == expected
 
