@@ -22,6 +22,7 @@ class Screen:
 
     def __init__(self, *, json: bool) -> None:
         self.json = json
+        self._answered = False
         self.console = Console(stderr=json, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
     def say(self, text: str) -> None:
@@ -62,6 +63,10 @@ class Screen:
             yield Progress(self.console, None)
 
     def _line(self, envelope: dict[str, Any]) -> None:
+        """The one line; a Ctrl-C that comes while the stack stops finds it written."""
+        if self._answered:
+            return
+        self._answered = True
         sys.stdout.write(json.dumps(envelope, allow_nan=False) + "\n")
         sys.stdout.flush()
 

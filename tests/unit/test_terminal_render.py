@@ -20,7 +20,7 @@ from bot.terminal.follow import View
 from bot.terminal.main import run as run_command
 from bot.terminal.render import TerminalCard
 from bot.terminal.screen import Progress, Screen
-from shared.errors import Problem, RefusedWords, unavailable
+from shared.errors import LmlError, Problem, RefusedWords, unavailable
 from shared.log.runs import RunState
 
 MARKUP = "[bold]b[/bold] [/] [red [link=http://evil]x[/link] :fire: \\[x]"
@@ -294,3 +294,12 @@ def test_refusals_have_their_own_colour() -> None:
     assert isinstance(on.file, StringIO)
     assert re.search(r"\x1b\[[\d;]*31m *refused", on.file.getvalue())
     assert "\x1b" not in drawn(problem_card([Problem("x", "Wrong.")]))
+
+
+def test_a_command_answers_machines_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever happens after the answer, stdout holds exactly one line."""
+    screen = Screen(json=True)
+    for code in ("first", "second"):
+        screen.problems("train", LmlError(Problem(code, "Wrong.")))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["error"]["code"] == "first"
