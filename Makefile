@@ -24,8 +24,12 @@ lint: $(VENV)/dev.stamp ## Check style, types and walls.
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/unit/test_architecture.py
 
-bench: $(VENV)/dev.stamp ## Measure what we claim about speed.
+bench: $(VENV)/bench.stamp ## Measure what we claim about speed and quality, beside what people would use instead.
 	@$(BIN)/python benchmarks/words_to_run.py
+	@$(BIN)/python benchmarks/reading.py
+	@$(BIN)/python benchmarks/training_speed.py
+	@$(BIN)/python benchmarks/gpu.py
+	@$(BIN)/python benchmarks/quality.py
 
 clean: ## Remove the set-up.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -42,4 +46,8 @@ $(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/dev.stamp: $(VENV)/run.stamp tests/support/install_emulator.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bot,worker,dev]'
 	$(BIN)/python tests/support/install_emulator.py
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bot,worker,dev,bench]'
 	@touch $@

@@ -6,10 +6,27 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from bot import describe_card
+from bot.tables import Table, duration_text, interval_text, number_text, result_tables
 from shared.errors import Problem
 from shared.events import AnyEvent, DatasetRead, EpochDone, Released, Stage, StageStarted, Started
 from shared.log.runs import Artifact, Run, RunState
-from shared.specs import CompareSpec, EvaluateSpec, PredictSpec
+from shared.specs import CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec
+
+__all__ = [
+    "STAGES",
+    "Card",
+    "Step",
+    "StepState",
+    "Table",
+    "duration_text",
+    "headline_metric",
+    "number_text",
+    "problem_card",
+    "run_card",
+    "run_title",
+    "seconds_between",
+]
 
 
 class StepState(StrEnum):
@@ -31,15 +48,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Numbers side by side; every row is as long as the header."""
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
 class Card:
     """One answer for people. Its texts are plain: each front escapes what it has to."""
 
@@ -57,6 +65,7 @@ class Card:
 
 
 STAGES: dict[str, tuple[Stage, ...]] = {
+    "describe": (Stage.READ,),
     "train": (Stage.READ, Stage.TRAIN, Stage.EVALUATE, Stage.EXPORT),
     "evaluate": (Stage.READ, Stage.EVALUATE),
     "predict": (Stage.READ, Stage.PREDICT),
@@ -71,8 +80,6 @@ _STAGE_TITLES = {
     Stage.PREDICT: "Predict",
     Stage.COMPARE: "Compare",
 }
-
-METRIC_ORDER = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "r2", "rmse", "mse", "mae")
 
 
 def run_card(
@@ -91,7 +98,7 @@ def run_card(
         headline=_headline(run, result),
         steps=_steps(run, events, position),
         facts=_facts(run, events),
-        tables=_tables(run, result),
+        tables=describe_card.columns_tables(result) if run.kind == "describe" else result_tables(run.kind, result),
         notes=_notes(events, result),
         problem=run.problem,
         files=tuple(artifact.name for artifact in artifacts),
@@ -119,28 +126,6 @@ def problem_card(problems: Sequence[Problem], *, title: str = "Not understood") 
     return Card(title=title, state="refused", notes=tuple(problem.sentence() for problem in problems))
 
 
-def number_text(value: float | int | None) -> str:
-    """A number for a person: four significant digits, a dash where there is none."""
-    if value is None:
-        return "–"
-    if value == 0 or 0.1 <= abs(value) < 10:
-        return f"{value:.4f}"
-    if 10 <= abs(value) < 1e6:
-        return f"{value:,.2f}"
-    return f"{value:.4g}"
-
-
-def duration_text(seconds: float) -> str:
-    """A duration for a person."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def headline_metric(result: dict[str, Any]) -> tuple[str, float | None]:
     """The one metric that stands for a result, and what it reached on the test rows."""
     metric = str(result.get("headline", ""))
@@ -157,6 +142,8 @@ def _headline(run: Run, result: dict[str, Any]) -> str:
         return ""
     if run.kind == "compare":
         return str(result.get("sentence", ""))
+    if run.kind == "describe":
+        return describe_card.headline(result)
     if run.kind == "predict":
         unreadable = result.get("rows_unreadable") or 0
         note = f"; {unreadable:,} could not be read" if unreadable else ""
@@ -165,7 +152,9 @@ def _headline(run: Run, result: dict[str, Any]) -> str:
     if reached is None:
         return ""
     baseline = number_text(result.get("metrics", {}).get("baseline", {}).get(metric))
-    return f"{metric} {number_text(reached)} on the test rows; a baseline without features reaches {baseline}"
+    interval = ((result.get("intervals") or {}).get("test") or {}).get(metric)
+    chance = f" ({interval_text(interval)})" if interval else ""
+    return f"{metric} {number_text(reached)}{chance} on the test rows; a baseline without features reaches {baseline}"
 
 
 def _steps(run: Run, events: Sequence[AnyEvent], position: int | None) -> tuple[Step, ...]:
@@ -233,7 +222,7 @@ def _facts(run: Run, events: Sequence[AnyEvent]) -> tuple[tuple[str, str], ...]:
     read = next((event for event in reversed(events) if isinstance(event, DatasetRead)), None)
     facts = []
     if read is not None:
-        facts += [("target", read.target), ("task", read.task)]
+        facts += [(label, value) for label, value in (("target", read.target), ("task", read.task)) if value]
     if run.kind == "train" and result.get("model"):
         facts.append(("model", _model_text(result)))
     if "rows_scored" in result:
@@ -241,49 +230,32 @@ def _facts(run: Run, events: Sequence[AnyEvent]) -> tuple[tuple[str, str], ...]:
     took = seconds_between(run.started_at, run.ended_at)
     if took is not None:
         facts.append(("took", duration_text(took)))
+    facts += _measured(result)
     facts.append(("asked by", run.requested_by))
     return tuple(facts)
+
+
+def _measured(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was measured beside the scores, as far as the run measured it."""
+    rows_per_s, memory_mb = result.get("rows_per_s"), result.get("peak_memory_mb")
+    calibration_error = (result.get("calibration") or {}).get("ece")
+    within = (result.get("residuals") or {}).get("within_10_percent")
+    facts = []
+    if rows_per_s is not None:
+        facts.append(("speed", f"{rows_per_s:,.0f} rows/s"))
+    if memory_mb is not None:
+        facts.append(("peak memory", f"{memory_mb:,.0f} MB"))
+    if calibration_error is not None:
+        facts.append(("calibration error", number_text(calibration_error)))
+    if within is not None:
+        facts.append(("within 10 %", f"{within:.0%} of the test rows"))
+    return facts
 
 
 def _model_text(result: dict[str, Any]) -> str:
     parity = (result.get("parity") or {}).get("max_difference")
     checked = f"; ONNX equals torch to {parity:.0e}" if parity is not None else ""
     return f"{result['model']}{checked}"
-
-
-def _tables(run: Run, result: dict[str, Any]) -> tuple[Table, ...]:
-    if run.kind == "compare" and result.get("runs"):
-        return (_comparison_table(result),)
-    metrics = result.get("metrics")
-    if not metrics:
-        return ()
-    parts = [part for part in ("test", "validation", "train", "baseline") if metrics.get(part)]
-    names = _in_order({name for part in parts for name in metrics[part]})
-    rows = tuple((name, *(number_text(metrics[part].get(name)) for part in parts)) for name in names)
-    return (Table(caption="Metrics", header=("metric", *parts), rows=rows),)
-
-
-def _comparison_table(result: dict[str, Any]) -> Table:
-    names = _in_order({name for entry in result["runs"] for name in entry["metrics"]})
-    rows = tuple(
-        (
-            f"{entry['run']}{' (best)' if entry['run'] == result.get('best') else ''}",
-            str(entry.get("model", "")),
-            *(number_text(entry["metrics"].get(name)) for name in names),
-        )
-        for entry in result["runs"]
-    )
-    return Table(
-        caption=f"On the {result['rows_shared']:,} test rows that they share",
-        header=("run", "model", *names),
-        rows=rows,
-    )
-
-
-def _in_order(names: set[str]) -> list[str]:
-    return sorted(
-        names, key=lambda name: (METRIC_ORDER.index(name) if name in METRIC_ORDER else len(METRIC_ORDER), name)
-    )
 
 
 def _notes(events: Sequence[AnyEvent], result: dict[str, Any]) -> tuple[str, ...]:
@@ -293,7 +265,8 @@ def _notes(events: Sequence[AnyEvent], result: dict[str, Any]) -> tuple[str, ...
         if isinstance(event, DatasetRead)
         for text in (*event.inferred, *event.warnings)
     ]
-    return tuple(dict.fromkeys([*said, *result.get("warnings", ())]))
+    judged = [text for text in (result.get("verdict"), (result.get("residuals") or {}).get("hint")) if text]
+    return tuple(dict.fromkeys([*judged, *said, *result.get("warnings", ())]))
 
 
 def _more(run: Run, prefix: str) -> tuple[str, ...]:
@@ -303,6 +276,8 @@ def _more(run: Run, prefix: str) -> tuple[str, ...]:
             f"{prefix} evaluate {run.id} DATASET",
             f"{prefix} compare {run.id} RUN",
         )
+    if run.state is RunState.SUCCEEDED and isinstance(run.spec, DescribeSpec):
+        return (describe_card.next_words(run.spec, run.result or {}, prefix),)
     if not run.state.ended:
         return (f"{prefix} cancel {run.id}",)
     return ()

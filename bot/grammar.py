@@ -15,7 +15,20 @@ from shared.errors import Problem, RefusedWords
 if TYPE_CHECKING:
     from bot.desk import Answer, Desk
 
-VERB_NAMES = ("train", "evaluate", "compare", "predict", "status", "show", "log", "cancel", "help", "up", "doctor")
+VERB_NAMES = (
+    "describe",
+    "train",
+    "evaluate",
+    "compare",
+    "predict",
+    "status",
+    "show",
+    "log",
+    "cancel",
+    "help",
+    "up",
+    "doctor",
+)
 """Every verb, in the order in which help lists them; each is one file of `bot.verbs`."""
 
 
@@ -23,13 +36,15 @@ VERB_NAMES = ("train", "evaluate", "compare", "predict", "status", "show", "log"
 class Key:
     """A `key=value` of a verb: its name, what its value looks like, what it is for, and how a value is read.
 
-    `read` raises `ValueError` with the rule when a value does not fit.
+    `read` raises `ValueError` with the rule when a value does not fit. `heading` is what help puts above the first of
+    the keys that share it.
     """
 
     name: str
     looks: str
     help: str
     read: Callable[[str], Any]
+    heading: str = ""
 
 
 @dataclass(frozen=True)

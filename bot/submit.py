@@ -13,10 +13,10 @@ from bot.grammar import Command
 from shared.access import Source, Visibility, authorize
 from shared.blobs import Blob, require_free_space
 from shared.datasets.resolve import locate
-from shared.errors import LmlError, Problem, RefusedWords, RunFailed, one_problem
+from shared.errors import LmlError, Problem, RefusedWords, RunFailed, one_problem, refused
 from shared.log import cards, runs
 from shared.log.runs import NewRun, Run, RunState
-from shared.specs import AnySpec, CompareSpec, parents_of
+from shared.specs import AnySpec, CompareSpec, DescribeSpec, parents_of
 
 
 def write(
@@ -35,6 +35,7 @@ def write(
     """
     spec: AnySpec = command.request
     authorize(desk.principal, command.verb.name)
+    _require_plain_name(desk, spec)
     dataset = None if isinstance(spec, CompareSpec) else spec.dataset
     with desk.log.write() as connection:
         parents = parents_of(spec)
@@ -104,6 +105,17 @@ def _ingest(desk: Desk, run: Run, base: Path | None, fetch: Fetch | None) -> Blo
     with path.open("rb") as stream:
         chunks = iter(lambda: stream.read(1024 * 1024), b"")
         return desk.store.put_chunks(chunks, max_bytes=settings.max_dataset_bytes)
+
+
+def _require_plain_name(desk: Desk, spec: AnySpec) -> None:
+    """Only a shell writes to a path; elsewhere the file of write= is one of the run's files."""
+    write = spec.write if isinstance(spec, DescribeSpec) else None
+    if write is not None and desk.principal.source is not Source.SHELL and ("/" in write or "\\" in write):
+        raise refused(
+            "write_is_path",
+            f"From a chat, write= is a plain file name, and the file comes into the thread; met `{write}`.",
+            "Name it without a folder, such as clean.csv.",
+        )
 
 
 def _require_models(spec: AnySpec, parents: Sequence[Run]) -> None:

@@ -8,6 +8,7 @@ from bot.grammar import nearest_of
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+_LIKE_DURATION = re.compile(rf"[+-]?(?:\d+(?:\.\d+)?|{_DURATION.pattern})")
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " ", "colon": ":"}
 
 
@@ -22,18 +23,22 @@ def whole(*, least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def number(*, above: float | None = None, least: float | None = None, most: float) -> Callable[[str], float]:
-    """A finite number in a range; `above` leaves its own value out."""
+def number(
+    *, above: float | None = None, least: float | None = None, most: float | None = None, below: float | None = None
+) -> Callable[[str], float]:
+    """A finite number in a range; `above` and `below` leave their own values out."""
+    lower = f"above {above:g}" if above is not None else f"from {least:g}"
+    upper = f"to {most:,.10g}, such as 0.001 or 1e-3" if most is not None else f"to less than {below:g}, such as 0.1"
 
     def read(value: str) -> float:
-        rule = f"above {above:g}" if above is not None else f"from {least:g}"
-        problem = ValueError(f"needs a number {rule} to {most:g}, such as 0.001 or 1e-3.")
+        problem = ValueError(f"needs a number {lower} {upper}.")
         try:
             met = float(value)
         except ValueError:
             raise problem from None
-        too_small = (above is not None and not met > above) or (least is not None and not met >= least)
-        if too_small or not met <= most:
+        large_enough = met > above if above is not None else least is not None and met >= least
+        small_enough = met <= most if most is not None else below is not None and met < below
+        if not (large_enough and small_enough):
             raise problem
         return met
 
@@ -41,16 +46,21 @@ def number(*, above: float | None = None, least: float | None = None, most: floa
 
 
 def one_of(values: Sequence[str]) -> Callable[[str], str]:
-    """One of some words, in any case."""
+    """One of some words, in any case, with a dash or an underscore."""
+    by_plain = {_plain(known): known for known in values}
 
     def read(value: str) -> str:
-        if value.lower() in values:
-            return value.lower()
+        if _plain(value) in by_plain:
+            return by_plain[_plain(value)]
         nearest = nearest_of(value, values)
         hint = f" Did you mean `{nearest}`?" if nearest else ""
         raise ValueError(f"needs one of {', '.join(values)}.{hint}")
 
     return read
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("_", "-")
 
 
 def yes_or_no(value: str) -> bool:
@@ -77,6 +87,11 @@ def duration_s(value: str) -> float:
     return seconds
 
 
+def duration_s_or_column(value: str) -> float | str:
+    """A duration in seconds where the value is written like one, else the name of a column."""
+    return duration_s(value) if _LIKE_DURATION.fullmatch(value.lower().strip()) else text(value)
+
+
 def columns(value: str) -> tuple[str, ...]:
     """Column names between commas; one with a comma in it stands in double quotes."""
     try:
@@ -97,6 +112,11 @@ def separator(value: str) -> str:
     return met
 
 
+def separator_word(character: str) -> str:
+    """The character between cells as `separator` reads it, by its name where it has one."""
+    return next((word for word, known in _SEPARATORS.items() if known == character), character)
+
+
 def encoding(value: str) -> str:
     """The name of a text encoding that Python knows."""
     import codecs
@@ -115,6 +135,14 @@ def text(value: str) -> str:
     """Any text that is not empty, up to 200 characters."""
     if not value.strip() or len(value) > 200:
         raise ValueError("needs 1 to 200 characters.")
+    return value.strip()
+
+
+def csv_path(value: str) -> str:
+    """The path of a CSV file to write."""
+    name = re.split(r"[/\\]", value.strip())[-1]
+    if not name.lower().endswith(".csv") or len(name) <= len(".csv") or len(value) > 200 or not name.isprintable():
+        raise ValueError("needs the name of a CSV file to write, such as clean.csv.")
     return value.strip()
 
 

@@ -36,7 +36,9 @@ class Principal:
         return self.source is Source.SHELL
 
 
-SLACK_VERBS = frozenset({"train", "evaluate", "compare", "predict", "status", "show", "log", "cancel", "help"})
+SLACK_VERBS = frozenset(
+    {"describe", "train", "evaluate", "compare", "predict", "status", "show", "log", "cancel", "help"}
+)
 SHELL_VERBS = SLACK_VERBS | {"up", "doctor"}
 
 

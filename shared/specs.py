@@ -21,17 +21,67 @@ class Task(StrEnum):
 class ModelName(StrEnum):
     """Which model is trained."""
 
-    AUTO = "auto"  # each of the others in turn; the best on the validation part is kept
+    AUTO = "auto"  # several of the others inside one time budget; the best on validation is kept, or a blend
     LINEAR = "linear"  # linear, logistic or softmax regression
     MLP = "mlp"  # a fully connected network
+    MLP_PLE = "mlp-ple"  # the same over piecewise-linear embeddings of the numbers
+    TABM = "tabm"  # a parameter-efficient ensemble of networks
+    GBDT = "gbdt"  # gradient-boosted trees
 
 
 class OptimizerName(StrEnum):
     """Which optimizer takes the steps."""
 
-    SGD = "sgd"  # stochastic gradient descent with Nesterov momentum 0.9
+    GD = "gd"  # gradient descent on all rows at once
+    SGD = "sgd"  # stochastic gradient descent
     ADAM = "adam"  # Kingma & Ba 2015
     ADAMW = "adamw"  # Loshchilov & Hutter 2019
+
+
+class ScheduleName(StrEnum):
+    """How the learning rate changes while training."""
+
+    CONSTANT = "constant"  # it stays
+    STEP = "step"  # times 0.1 after each third of the epochs
+    EXPONENTIAL = "exponential"  # falls by the same factor each epoch, to 1 % at the end
+    COSINE = "cosine"  # half a cosine to zero, again after each restart
+    PLATEAU = "plateau"  # halved when the validation loss stalls
+
+
+class Activation(StrEnum):
+    """What stands between the layers of a network."""
+
+    SIGMOID = "sigmoid"
+    TANH = "tanh"
+    RELU = "relu"
+    GELU = "gelu"
+    SILU = "silu"
+
+
+class Norm(StrEnum):
+    """What keeps the layers of a network in scale."""
+
+    NONE = "none"
+    BATCH = "batch"  # Ioffe & Szegedy 2015
+    LAYER = "layer"  # Ba, Kiros & Hinton 2016
+
+
+class LossName(StrEnum):
+    """What training minimises."""
+
+    MSE = "mse"  # regression: the squared error
+    MAE = "mae"  # regression: the absolute error
+    HUBER = "huber"  # regression: squared near zero, absolute beyond one standard deviation
+    QUANTILE = "quantile"  # regression: the pinball loss of quantile=
+    CROSS_ENTROPY = "cross_entropy"  # classes
+    FOCAL = "focal"  # classes: cross-entropy that looks away from easy rows (Lin et al. 2017)
+
+
+class ClassWeights(StrEnum):
+    """How much a row of each class counts in training."""
+
+    NONE = "none"  # every row the same
+    BALANCED = "balanced"  # each class the same in sum
 
 
 class Spec(BaseModel):
@@ -42,28 +92,70 @@ class Spec(BaseModel):
     version: Literal[1] = 1
 
 
-class TrainSpec(Spec):
-    """Train a model on a table."""
+class TableSpec(Spec):
+    """How a table is read; what is left out is found in the file."""
 
-    kind: Literal["train"] = "train"
     dataset: str = Field(min_length=1)
     target: str | None = None
     task: Task | None = None
+    drop: tuple[str, ...] = ()
+    category: tuple[str, ...] = ()
+    """Columns that are read as categories, whatever they look like; `text`, `date` and `number` likewise."""
+    text: tuple[str, ...] = ()
+    date: tuple[str, ...] = ()
+    number: tuple[str, ...] = ()
+    header: bool | None = None
+    sep: str | None = Field(default=None, min_length=1, max_length=1)
+    encoding: str | None = None
+
+
+class TrainSpec(TableSpec):
+    """Train a model on a table."""
+
+    kind: Literal["train"] = "train"
     model: ModelName = ModelName.AUTO
     epochs: int | None = Field(default=None, ge=1, le=100_000)
     batch: int | None = Field(default=None, ge=1, le=1_000_000)
     lr: float | None = Field(default=None, gt=0, le=10, allow_inf_nan=False)
     optimizer: OptimizerName | None = None
+    momentum: float | None = Field(default=None, ge=0, lt=1, allow_inf_nan=False)
+    nesterov: bool | None = None
+    schedule: ScheduleName | None = None
+    warmup: float | None = Field(default=None, ge=0, lt=1, allow_inf_nan=False)
+    """The share of the epochs in which the learning rate rises from zero."""
+    restarts: int | None = Field(default=None, ge=0, le=100)
     l1: float = Field(default=0.0, ge=0, le=1_000, allow_inf_nan=False)
     l2: float | None = Field(default=None, ge=0, le=1_000, allow_inf_nan=False)
+    clip: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False)
+    """The largest norm of a gradient."""
+    loss: LossName | None = None
+    quantile: float | None = Field(default=None, gt=0, lt=1, allow_inf_nan=False)
+    smoothing: float | None = Field(default=None, ge=0, lt=1, allow_inf_nan=False)
+    """The share of label smoothing."""
+    weights: ClassWeights | None = None
+    patience: int | None = Field(default=None, ge=1, le=100_000)
+    """Epochs without an improvement after which training ends."""
+    depth: int | None = Field(default=None, ge=1, le=20)
+    width: int | None = Field(default=None, ge=1, le=4096)
+    activation: Activation | None = None
+    dropout: float | None = Field(default=None, ge=0, lt=1, allow_inf_nan=False)
+    norm: Norm | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
     split_seed: int = Field(default=0, ge=0, lt=2**31)
-    time_s: float = Field(default=60.0, gt=0, le=7 * 24 * 3600, allow_inf_nan=False)
-    drop: tuple[str, ...] = ()
-    header: bool | None = None
-    sep: str | None = Field(default=None, min_length=1, max_length=1)
-    encoding: str | None = None
+    group: str | None = None
+    """Rows that share its value stand on one side of the split."""
+    time: str | None = None
+    """The column by whose order the rows are split: the latest ones test."""
+    time_s: float | None = Field(default=None, gt=0, le=7 * 24 * 3600, allow_inf_nan=False)
     name: str | None = Field(default=None, max_length=80)
+
+
+class DescribeSpec(TableSpec):
+    """Say what a table holds, as training would understand it."""
+
+    kind: Literal["describe"] = "describe"
+    write: str | None = Field(default=None, min_length=1, max_length=200)
+    """The name of a CSV file to write with the table as it was understood."""
 
 
 class EvaluateSpec(Spec):
@@ -89,15 +181,20 @@ class CompareSpec(Spec):
     runs: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2, max_length=10)
 
 
-AnySpec = Annotated[TrainSpec | EvaluateSpec | PredictSpec | CompareSpec, Field(discriminator="kind")]
+AnySpec = Annotated[
+    TrainSpec | EvaluateSpec | PredictSpec | CompareSpec | DescribeSpec, Field(discriminator="kind")
+]
 
 SPEC: TypeAdapter[AnySpec] = TypeAdapter(AnySpec)
 
-SPEC_TYPES: dict[str, type[TrainSpec] | type[EvaluateSpec] | type[PredictSpec] | type[CompareSpec]] = {
+SPEC_TYPES: dict[
+    str, type[TrainSpec] | type[EvaluateSpec] | type[PredictSpec] | type[CompareSpec] | type[DescribeSpec]
+] = {
     "train": TrainSpec,
     "evaluate": EvaluateSpec,
     "predict": PredictSpec,
     "compare": CompareSpec,
+    "describe": DescribeSpec,
 }
 
 

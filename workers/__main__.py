@@ -11,7 +11,13 @@ from shared.processes import die_with_parent
 from shared.settings import load_settings
 from shared.wire import RUNS_QUEUE
 
-WARM = ("workers.core.train", "workers.core.evaluate", "workers.core.predict", "workers.core.compare")
+WARM = (
+    "workers.core.train",
+    "workers.core.describe",
+    "workers.core.evaluate",
+    "workers.core.predict",
+    "workers.core.compare",
+)
 """Imported before the fork, so that a run starts in milliseconds. Only imported: see workers.supervise."""
 
 

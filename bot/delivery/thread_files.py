@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Sequence
-from fnmatch import fnmatch
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.delivery.messages import Came, Outcome, outcome_of
 from bot.slack.blocks import escape
-from bot.slack.render import THREAD_FILES
+from bot.slack.render import thread_files
 from bot.slack.web import LOST, code_of, outcome_unknown
 from shared.blobs import BlobStore
 from shared.errors import LmlError
@@ -23,12 +22,8 @@ MOST_BYTES = 200 * 1024**2
 
 def shown_files(artifacts: Sequence[Artifact]) -> list[Artifact]:
     """The artifacts that go into a thread."""
-    ranks = {
-        artifact.name: next((rank for rank, form in enumerate(THREAD_FILES) if fnmatch(artifact.name, form)), None)
-        for artifact in artifacts
-    }
-    shown = [artifact for artifact in artifacts if ranks[artifact.name] is not None]
-    return sorted(shown, key=lambda artifact: (ranks[artifact.name] or 0, artifact.name))
+    by_name = {artifact.name: artifact for artifact in artifacts}
+    return [by_name[name] for name in thread_files(sorted(by_name))]
 
 
 class ThreadFiles:

@@ -12,8 +12,12 @@ from shared.errors import Problem
 TEXT_CHARACTERS = 3_500
 """A message whose text is longer than 4,000 cannot be updated any more."""
 
-THREAD_FILES = ("*.png", "model.onnx", "predictions.csv", "comparison.*", "report.json")
-"""Which artifacts people get in a card's thread, in the order in which they read them."""
+THREAD_FILES = ("*.png", "model.onnx", "predictions.csv", "comparison.*", "report.json", "*.csv")
+"""Which artifacts people get in a card's thread, in the order in which they read them; the last is a table that
+`describe` wrote under a name of theirs."""
+
+KEPT_BACK = ("test_predictions.csv",)
+"""What these forms fit and nobody reads."""
 
 _TABLE_CHARACTERS = 6_000
 _NOTES_SHOWN = 8
@@ -63,6 +67,12 @@ def text_of(card: Card) -> str:
     return kit.escape(text)
 
 
+def thread_files(names: Sequence[str]) -> list[str]:
+    """Those of a run's artifacts that go into its card's thread, in their order there."""
+    found = [name for form in THREAD_FILES for name in names if fnmatch(name, form) and name not in KEPT_BACK]
+    return list(dict.fromkeys(found))
+
+
 def _blocks(card: Card) -> Iterator[Block]:
     """What matters most comes first: what no longer fits is left out from the end."""
     if card.title:
@@ -79,7 +89,7 @@ def _blocks(card: Card) -> Iterator[Block]:
     yield from _notes_blocks(card)
     if card.facts:
         yield _facts_line(card.facts)
-    files = [name for form in THREAD_FILES for name in card.files if fnmatch(name, form)]
+    files = thread_files(card.files)
     if files:
         yield kit.context(kit.plain("📎 In the thread: " + ", ".join(files)))
     if card.more:

@@ -18,6 +18,7 @@ from bot.terminal.follow import follow
 from bot.terminal.main import ExitCode
 from bot.terminal.screen import Screen
 from bot.terminal.stack import Stack
+from bot.terminal.writing import hand_over, require_free_place
 from shared.access import Principal, Source, authorize
 from shared.blobs import BlobStore
 from shared.errors import LmlError, Problem, ServiceUnavailable, refused, unavailable
@@ -52,6 +53,7 @@ def run_to_end(command: Command, settings: Settings, screen: Screen, *, detach: 
             "`--detach` needs a stack that stays when the command returns; none is running.",
             "Run `lml up` first.",
         )
+    require_free_place(command.request)
     desk = open_desk(settings)
     number, _ = submit.write(desk, command)
     try:
@@ -142,7 +144,8 @@ def _show(desk: Desk, number: int, screen: Screen) -> int:
     with desk.log.read() as connection:
         run = runs.get(connection, number)
         answer = run_answer(desk, connection, run)
-    screen.answer(answer, files=_paths(answer))
+    files = [*hand_over(run, answer), *_paths(answer)]
+    screen.answer(answer, files=files)
     return EXIT_CODES.get(run.state, ExitCode.SUCCEEDED)
 
 
@@ -151,9 +154,12 @@ def _detached(desk: Desk, number: int, screen: Screen) -> int:
         run = runs.get(connection, number)
     if run.state.ended:
         return _show(desk, number, screen)
+    write = getattr(run.spec, "write", None)
+    note = f"`{write}` is not written here, since this command does not wait; `lml show {number}` will name the file."
     card = Card(
         title=f"Run {number}",
         state=run.state.value,
+        notes=() if write is None else (note,),
         more=(f"lml status {number}", f"lml show {number}", f"lml cancel {number}"),
     )
     screen.answer(Answer(card=card, envelope=envelope(run.kind, run.state.value, run=number)))

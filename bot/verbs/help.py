@@ -1,9 +1,11 @@
 """`help [VERB]`: what can be asked, with examples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from bot.grammar import VERB_NAMES, Verb, Words, load_verb, nearest_of
+from bot.grammar import VERB_NAMES, Key, Verb, Words, load_verb, nearest_of
 from shared.errors import refused
 
 if TYPE_CHECKING:
@@ -49,10 +51,15 @@ def help_text(request: Help, *, prefix: str, shell: bool) -> str:
         "",
         f"  {prefix} {verb.name} {verb.plain}".rstrip() + (" [key=value ...]" if verb.keys else ""),
     ]
-    if verb.keys:
-        width = max(len(f"{key.name}={key.looks}") for key in verb.keys)
-        lines += ["", *(f"  {f'{key.name}={key.looks}':<{width}}  {key.help}" for key in verb.keys)]
+    for heading, keys in groupby(verb.keys, key=lambda key: key.heading):
+        lines += ["", *([f"{heading}:"] if heading else []), *_key_lines(verb, list(keys))]
     return "\n".join([*lines, "", "Examples:", *(f"  {prefix} {example}" for example in verb.examples)])
+
+
+def _key_lines(verb: Verb, keys: Sequence[Key]) -> list[str]:
+    """Keys below each other; what they are for begins in the same column throughout a verb."""
+    width = max(len(f"{key.name}={key.looks}") for key in verb.keys)
+    return [f"  {f'{key.name}={key.looks}':<{width}}  {key.help}" for key in keys]
 
 
 SHELL_OPTIONS = (

@@ -9,7 +9,7 @@ from bot.grammar import Key, Verb, Words
 if TYPE_CHECKING:
     from bot.desk import Answer, Desk
 
-KINDS = ("train", "evaluate", "compare", "predict")
+KINDS = ("describe", "train", "evaluate", "compare", "predict")
 STATES = ("preparing", "queued", "running", "succeeded", "failed", "cancelled")
 
 

@@ -141,10 +141,13 @@ def test_fifty_runs_end_one_after_another_in_one_warm_child(place: Place, table:
     assert {run.attempts for run in all_of_them} == {1}
 
 
+ENDLESS = ("model=mlp", "epochs=100000", "patience=100000")
+"""Words of a training that only ends when it is stopped."""
+
 BROKEN_FILES: dict[str, tuple[bytes, str]] = {
     "empty.csv": (b"", "dataset_empty"),
     "binary.csv": (bytes(range(256)) * 40, "dataset_binary"),
-    "ragged.csv": (b"a,b,y\n" + b"1,2,3\n" * 30 + b"1,2,3,4,5\n" + b"4,5,6\n" * 30, "dataset_ragged"),
+    "ragged.csv": (b"a,b,y\n" + b"1,2,3\n1,2,3,4,5\n4,5,6\n" * 20, "dataset_ragged"),
     "header_only.csv": (b"a,b,y\n", "dataset_header_only"),
     "one_column.csv": (b"a\n" + b"1\n2\n" * 40, "dataset_one_column"),
     "one_class.csv": (b"a,y\n" + b"".join(b"%d,yes\n" % n for n in range(60)), "target_one_class"),
@@ -206,7 +209,7 @@ def test_runs_that_cannot_be_compared_say_so(place: Place, table: Path, tmp_path
 def test_a_running_run_is_cancelled_within_seconds(place: Place, tmp_path: Path) -> None:
     """`cancel` stops the work; the command that waits for the run ends with 130."""
     big = _big_table(tmp_path)
-    waiting = place.shell.start("train", str(big), "model=mlp", "epochs=100000", "time=5m", "--json")
+    waiting = place.shell.start("train", str(big), *ENDLESS, "time=5m", "--json")
     number = until(lambda: _running(place), what="the run has begun to train")
     code, answer = place.shell.run("cancel", str(number))
     assert code == 0
@@ -218,7 +221,7 @@ def test_a_running_run_is_cancelled_within_seconds(place: Place, tmp_path: Path)
 
 def test_ctrl_c_cancels_the_run_that_it_interrupts(place: Place, tmp_path: Path) -> None:
     """SIGINT to the command: its run ends as cancelled, and so does the command, with 130."""
-    waiting = place.shell.start("train", str(_big_table(tmp_path)), "model=mlp", "epochs=100000", "time=5m", "--json")
+    waiting = place.shell.start("train", str(_big_table(tmp_path)), *ENDLESS, "time=5m", "--json")
     number = until(lambda: _running(place), what="the run has begun to train")
     waiting.send_signal(signal.SIGINT)
     out, err = waiting.communicate(timeout=20)
@@ -228,7 +231,7 @@ def test_ctrl_c_cancels_the_run_that_it_interrupts(place: Place, tmp_path: Path)
 
 def test_a_killed_run_process_is_told_and_the_worker_lives_on(place: Place, table: Path, tmp_path: Path) -> None:
     """kill -9 on the run's own process ends that run as failed; the next one works."""
-    number = submitted(place, "train", str(_big_table(tmp_path)), "model=mlp", "epochs=100000", "time=5m")
+    number = submitted(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=5m")
     until(lambda: _running(place), what="the run has begun to train")
     os.kill(_run_process(place), signal.SIGKILL)
     run = ended(place, number)
@@ -241,7 +244,7 @@ def test_a_run_that_lost_its_worker_gets_another_attempt(make_place: MakePlace, 
     """kill -9 on the whole worker: the sweep of the next one finds the lapsed lease and the run succeeds."""
     place = make_place(lease_s=2)
     worker = place.start_worker()
-    number = submitted(place, "train", str(_big_table(tmp_path)), "model=mlp", "epochs=100000", "time=4s")
+    number = submitted(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=4s")
     until(lambda: _running(place), what="the run has begun to train")
     os.killpg(worker.child.process.pid, signal.SIGKILL)
     place.start_worker()
@@ -253,7 +256,7 @@ def test_a_worker_that_is_stopped_gives_its_run_back(make_place: MakePlace, tmp_
     """SIGTERM: the run waits again, and no process stays."""
     place = make_place()
     worker = place.start_worker()
-    number = submitted(place, "train", str(_big_table(tmp_path)), "model=mlp", "epochs=100000", "time=5m")
+    number = submitted(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=5m")
     until(lambda: _running(place), what="the run has begun to train")
     worker.child.process.terminate()
     assert worker.child.process.wait(timeout=20) == 0

@@ -40,6 +40,29 @@ RESULT = {
     "parity": {"max_difference": 3e-7},
 }
 
+MEASURED: dict[str, Any] = {
+    **RESULT,
+    "headline": "roc_auc",
+    "intervals": {"test": {"accuracy": [0.8375, 0.8637], "f1": [0.7201, 0.7668], "roc_auc": [0.889, 0.914]}},
+    "candidates": {
+        "linear": {"validation": {"roc_auc": 0.8421}, "seconds": 0.4},
+        "mlp": {"validation": {"roc_auc": 0.9087}, "seconds": 21.3},
+        "gbdt": {"validation": {"roc_auc": None}, "seconds": None},
+    },
+    "classes": ["no", "yes"],
+    "per_class": [
+        {"class": "no", "support": 439, "precision": 0.8821, "recall": 0.9157, "f1": 0.8986, "roc_auc": 0.9012},
+        {"class": "yes", "support": 161, "precision": 0.7451, "recall": None, "f1": 0.5876, "roc_auc": 0.9012},
+    ],
+    "calibration": {"ece": 0.0213, "brier": 0.104, "bins": []},
+    "verdict": "Healthy: roc_auc is 0.93 on the training part and 0.91 on the validation part (0.90 to 0.92).",
+    "rows_per_s": 81_234.5,
+    "peak_memory_mb": 412.3,
+    "coefficients": [{"feature": "age", "weight": -0.031}, {"feature": "plan = basic", "weight": 1.25}],
+    "intercept": 0.5,
+}
+"""All that a train run may have measured."""
+
 
 def sample_cards() -> dict[str, Card]:
     """Each card by the name of its golden file."""
@@ -53,6 +76,7 @@ def sample_cards() -> dict[str, Card]:
         "queued": run_card(_run(RunState.QUEUED), [Queued()], prefix="/lml", position=3),
         "running": run_card(_run(RunState.RUNNING), EVENTS, prefix="/lml"),
         "succeeded": run_card(_run(RunState.SUCCEEDED, result=RESULT), EVENTS, files, prefix="/lml"),
+        "measured": run_card(_run(RunState.SUCCEEDED, result=MEASURED), EVENTS, files, prefix="/lml"),
         "failed": run_card(_run(RunState.FAILED, problem=problem), EVENTS[:3], prefix="/lml"),
         "cancelled": run_card(_run(RunState.CANCELLED), EVENTS, prefix="/lml"),
         "compare": run_card(_compare(), [Queued(), Started(attempt=1, worker="w1")], prefix="/lml"),

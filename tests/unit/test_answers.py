@@ -19,7 +19,7 @@ from shared.log.attempts import Outcome
 from shared.log.engine import open_log
 from shared.log.runs import Artifact, NewRun, RunState
 from shared.settings import Settings
-from shared.specs import AnySpec, CompareSpec, EvaluateSpec, PredictSpec, TrainSpec
+from shared.specs import AnySpec, CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec, TrainSpec
 
 PROMISED = {"run", "kind", "state", "artifacts", "error"}
 OF_A_RUN = PROMISED | {"name", "words", "attempts", "timing_s"}
@@ -28,6 +28,17 @@ SLACK = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel
 BYTES = b"the model"
 SHA256 = hashlib.sha256(BYTES).hexdigest()
 RESULTS: dict[str, dict[str, Any]] = {
+    "describe": {
+        "dataset": {"rows": 3_000, "columns": 9},
+        "dialect": {"encoding": "utf-8", "delimiter": ","},
+        "target": "churned",
+        "task": "binary",
+        "columns": [{"name": "age", "kind": "number", "reason": "all cells are numbers", "missing": 0, "used": True}],
+        "repairs": [],
+        "findings": [],
+        "warnings": [],
+        "inferred": [],
+    },
     "train": {
         "dataset": {"rows": 3_000, "columns": 9},
         "task": "binary",
@@ -44,6 +55,7 @@ RESULTS: dict[str, dict[str, Any]] = {
     "compare": {"best": 1, "sentence": "Run 1 is better", "rows_shared": 10, "runs": []},
 }
 SPECS: dict[str, AnySpec] = {
+    "describe": DescribeSpec(dataset="in/churn.csv", write="clean.csv"),
     "train": TrainSpec(dataset="in/churn.csv", name="March"),
     "evaluate": EvaluateSpec(run=1, dataset="march.csv"),
     "predict": PredictSpec(run=1, dataset="new.csv"),
@@ -118,6 +130,10 @@ def test_the_envelope_has_what_is_promised() -> None:
     ("kind", "keys"),
     [
         ("train", {"dataset", "task", "headline", "target", "model", "metrics", "seed", "split_seed"}),
+        (
+            "describe",
+            {"dataset", "dialect", "target", "task", "columns", "repairs", "findings", "warnings", "inferred"},
+        ),
         ("evaluate", {"dataset", "task", "headline", "metrics", "rows_scored"}),
         ("predict", {"dataset", "rows", "rows_unreadable"}),
         ("compare", {"best", "sentence", "rows_shared", "runs"}),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sample_cards import EVENTS, READ, RESULT, sample_cards
+from support.sample_cards import EVENTS, MEASURED, READ, RESULT, sample_cards
 
 from bot.cards import (
     STAGES,
@@ -22,14 +22,16 @@ from bot.cards import (
     run_title,
     seconds_between,
 )
+from bot.tables import interval_text
 from shared.access import Source, Visibility
 from shared.errors import Problem
 from shared.events import AnyEvent, EpochDone, Queued, Released, Stage, StageStarted, Started
 from shared.log.runs import Artifact, Run, RunState
-from shared.specs import AnySpec, CompareSpec, EvaluateSpec, PredictSpec, TrainSpec
+from shared.specs import AnySpec, CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec, TrainSpec
 
 BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SPECS: dict[str, AnySpec] = {
+    "describe": DescribeSpec(dataset="in/churn.csv"),
     "train": TrainSpec(dataset="in/churn.csv"),
     "evaluate": EvaluateSpec(run=42, dataset="in/march.csv"),
     "predict": PredictSpec(run=42, dataset="in/new.csv"),
@@ -251,6 +253,133 @@ def test_metrics_that_are_missing_are_dashes() -> None:
         ("alpha", "2.0000", "–"),
         ("zeta", "1.0000", "–"),
     )
+
+
+def train_card(**result: Any) -> Card:
+    """The card of a train run that ended well with this result."""
+    return run_card(run_in(RunState.SUCCEEDED, result=result), STARTED)
+
+
+def test_what_was_measured_is_shown() -> None:
+    """The headline comes with its interval, the verdict before the other notes, speed and memory among the facts."""
+    card = sample_cards()["measured"]
+    assert card.headline == (
+        "roc_auc 0.9012 (0.89 to 0.91) on the test rows; a baseline without features reaches 0.5000"
+    )
+    assert card.notes[0] == MEASURED["verdict"]
+    assert card.facts[-5:] == (
+        ("took", "62 s"),
+        ("speed", "81,234 rows/s"),
+        ("peak memory", "412 MB"),
+        ("calibration error", "0.0213"),
+        ("asked by", "U0ADA"),
+    )
+    metrics = card.tables[0]
+    assert metrics.header == ("metric", "test", "95 % interval", "validation", "baseline")
+    assert metrics.rows[0] == ("accuracy", "0.8512", "0.84 to 0.86", "0.8604", "0.7313")
+    assert metrics.rows[3][:3] == ("log_loss", "0.3391", "–")
+    assert [table.caption for table in card.tables] == [
+        "Metrics",
+        "Candidates on the validation rows",
+        "Classes on the test rows",
+        "Weights in the columns' own units",
+    ]
+
+
+def test_the_candidates_are_told_best_first() -> None:
+    """What each candidate reached stands beside what it cost; the one that was kept is named."""
+    assert sample_cards()["measured"].tables[1] == Table(
+        caption="Candidates on the validation rows",
+        header=("model", "used", "roc_auc", "took"),
+        rows=(("mlp", "kept", "0.9087", "21 s"), ("linear", "–", "0.8421", "0.4 s"), ("gbdt", "–", "–", "–")),
+    )
+
+
+def test_a_blend_names_its_parts() -> None:
+    """Where models were blended, each has its share, and those that have none a dash."""
+    candidates = {
+        "linear": {"validation": {"r2": 0.5}, "seconds": 1.0, "weight": 0.0},
+        "mlp": {"validation": {"r2": 0.6}, "seconds": 1.0, "weight": 0.375},
+        "gbdt": {"validation": {"r2": 0.7}, "seconds": 1.0, "weight": 0.625},
+    }
+    card = train_card(headline="r2", model="blend", candidates=candidates)
+    assert [row[:2] for row in card.tables[0].rows] == [
+        ("gbdt", "62% of the blend"),
+        ("mlp", "38% of the blend"),
+        ("linear", "–"),
+    ]
+
+
+def test_a_single_candidate_is_no_choice() -> None:
+    """A run with one model has no table of candidates."""
+    assert train_card(headline="r2", candidates={"mlp": {"validation": {"r2": 0.5}, "seconds": 1.0}}).tables == ()
+
+
+def test_the_largest_weights_are_told() -> None:
+    """Of many weights the largest are shown with the intercept, in twelve rows, and how many there are."""
+    weights = [{"feature": f"x{k}", "weight": (-1) ** k * k} for k in range(40)]
+    table = train_card(coefficients=weights, intercept=3.0).tables[0]
+    assert table.caption == "Weights in the columns' own units: the largest 11 of 40"
+    assert table.rows[:2] == (("x39", "-39.00"), ("x38", "38.00"))
+    assert table.rows[-1] == ("(intercept)", "3.0000")
+    assert len(table.rows) == 12
+
+
+def test_weights_of_several_classes_name_them() -> None:
+    """Where a column weighs differently for each class, the class stands beside it."""
+    weights = [{"feature": "x", "class": "red", "weight": 1.0}, {"feature": "x", "class": "blue", "weight": None}]
+    assert train_card(coefficients=weights).tables[0] == Table(
+        caption="Weights in the columns' own units",
+        header=("feature", "class", "weight"),
+        rows=(("x", "red", "1.0000"), ("x", "blue", "–")),
+    )
+
+
+def test_of_many_classes_the_most_frequent_are_told() -> None:
+    """The table of classes stays short and says of how many it tells."""
+    found = [
+        {"class": f"c{k}", "support": k, "precision": 0.5, "recall": 0.5, "f1": 0.5, "roc_auc": None}
+        for k in range(100)
+    ]
+    table = train_card(per_class=found, classes=[f"c{k}" for k in range(230)]).tables[0]
+    assert table.caption == "Classes on the test rows: the most frequent 12 of 230"
+    assert table.rows[0] == ("c99", "99", "0.5000", "0.5000", "0.5000", "–")
+
+
+def test_a_regression_says_how_it_errs() -> None:
+    """The share of rows within a tenth is a fact, errors that grow are a note after the verdict."""
+    card = train_card(verdict="Healthy.", residuals={"within_10_percent": 0.832, "hint": "The errors grow."})
+    assert ("within 10 %", "83% of the test rows") in card.facts
+    assert card.notes == ("Healthy.", "The errors grow.")
+
+
+@pytest.mark.parametrize("missing", [None, {}])
+def test_measures_that_are_empty_leave_nothing(missing: dict[str, Any] | None) -> None:
+    """A run that measured nothing more shows what it always showed."""
+    keys = ("intervals", "candidates", "per_class", "calibration", "residuals", "coefficients", "verdict")
+    plain = run_card(run_in(RunState.SUCCEEDED, result=RESULT), EVENTS)
+    assert run_card(run_in(RunState.SUCCEEDED, result={**RESULT, **dict.fromkeys(keys, missing)}), EVENTS) == plain
+
+
+@pytest.mark.parametrize(
+    ("interval", "shown"),
+    [
+        (None, "–"),
+        ([0.82, 0.88], "0.82 to 0.88"),
+        ([0.8235, 0.8291], "0.824 to 0.829"),
+        ([0.4, 1.0], "0.40 to 1.00"),
+        ([-0.05, 0.02], "-0.05 to 0.02"),
+        ([11_800.0, 12_900.0], "11,800 to 12,900"),
+        ([12.31, 13.4], "12.3 to 13.4"),
+        ([1e-9, 3e-9], "1e-09 to 3e-09"),
+        ([0.99999999, 0.999999999], "1 to 1"),
+        ([1.5e8, 2.5e9], "1.5e+08 to 2.5e+09"),
+        ([0.5, 0.5], "0.5000 to 0.5000"),
+    ],
+)
+def test_intervals_for_people(interval: list[float] | None, shown: str) -> None:
+    """An interval is as exact as its width deserves."""
+    assert interval_text(interval) == shown
 
 
 @pytest.mark.parametrize("name", sample_cards())

@@ -53,6 +53,38 @@ def test_encodings(head, encoding, columns):
     assert bool(dialect.warnings) == (encoding == "cp1252")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text", "found"),
+    [
+        ("shift_jis", "名前,数\n東京の人,1\nさくら,2\n", "cp932"),
+        ("gb18030", "名字,数\n北京市人民,1\n上海市人民,2\n", "gb18030"),
+        ("cp1251", "имя,число\nМосква,1\nСамара,2\n", "cp1251"),
+        ("cp1252", "Straße,b\nÖlmühle,1\nFrühstück,2\n", "cp1252"),
+        ("latin-1", "año,b\nniñez,1\ncorazón,2\n", "cp1252"),
+    ],
+)
+def test_what_is_not_utf8_is_told_by_its_letters(encoding, text, found):
+    """A short list of encodings, each only where the letters look like it; the choice is always said."""
+    dialect = find_dialect(text.encode(encoding))
+    assert dialect.encoding == found
+    assert dialect.columns[0] == text.split(",")[0]
+    assert "say encoding=..." in dialect.warnings[0]
+
+
+def test_a_mark_above_a_wrong_byte():
+    """A file that says UTF-8 and holds another byte is read; one that says UTF-16 and is not is refused."""
+    assert find_dialect(b"\xef\xbb\xbfn\xe9,b\n1,2\n").columns == ("né", "b")
+    with pytest.raises(RunFailed, match="as utf-16 it cannot be read") as caught:
+        find_dialect(b"\xff\xfea,b\n1,2\n3")
+    assert caught.value.code == "encoding_wrong"
+
+
+def test_the_delimiter_that_excel_reads_from_the_first_line():
+    """`sep=;` above the header is no header."""
+    dialect = find_dialect(b"sep=;\nx;y\n1,5;2\n2,5;3\n")
+    assert (dialect.delimiter, dialect.columns, dialect.first_line) == (";", ("x", "y"), 2)
+
+
 def test_a_character_cut_by_the_end_of_the_head_is_no_error():
     """64 KB may end inside a character of two bytes; the file is UTF-8 all the same."""
     for start in (b"a,b\n", b"aa,b\n", b"aaa,b\n", b"aaaa,b\n", b"aaaaa,b\n", b"aaaaaa,b\n"):
@@ -123,6 +155,8 @@ def test_column_names_are_always_unique(cells):
         (b"", {}, "dataset_empty", "this file is empty"),
         (b" \n\n", {}, "dataset_empty", "empty"),
         (b"PK\x03\x04rest", {}, "dataset_binary", "a ZIP or Excel file"),
+        (b'{"a":' * 20_000, {}, "dataset_binary", "a JSON file"),
+        (b"x," * 30_000, {}, "dataset_too_wide", "30,001 cells"),
         (b"a,b\x00\x01\x02\x00\n\x00\x00\x00", {}, "dataset_binary", "zero bytes"),
         (bytes(range(1, 32)) * 20, {}, "dataset_binary", "binary"),
         (b"x\n1\n2\n", {}, "dataset_one_column", "has one: 'x'"),

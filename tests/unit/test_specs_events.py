@@ -25,7 +25,18 @@ from shared.events import (
     Started,
     Succeeded,
 )
-from shared.specs import SPEC, SPEC_TYPES, AnySpec, CompareSpec, EvaluateSpec, PredictSpec, Spec, TrainSpec, parents_of
+from shared.specs import (
+    SPEC,
+    SPEC_TYPES,
+    AnySpec,
+    CompareSpec,
+    DescribeSpec,
+    EvaluateSpec,
+    PredictSpec,
+    Spec,
+    TrainSpec,
+    parents_of,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 WRITE_GOLDEN = bool(os.environ.get("LML_WRITE_GOLDEN"))  # read here: a fixture takes every LML_ variable away
@@ -54,29 +65,54 @@ SPECS: dict[str, AnySpec] = {
         dataset="churn.csv",
         target="churned",
         task="binary",
-        model="mlp",
-        epochs=30,
-        batch=256,
-        lr=0.001,
-        optimizer="adamw",
-        l1=0.1,
-        l2=0.01,
-        seed=7,
-        split_seed=8,
-        time_s=120.0,
         drop=("id", "name"),
+        category=("zip",),
+        text=("note",),
+        date=("since",),
+        number=("age",),
         header=True,
         sep=";",
         encoding="cp1252",
+        model="mlp-ple",
+        epochs=30,
+        batch=256,
+        lr=0.001,
+        optimizer="sgd",
+        momentum=0.9,
+        nesterov=True,
+        schedule="cosine",
+        warmup=0.1,
+        restarts=2,
+        l1=0.1,
+        l2=0.01,
+        clip=1.0,
+        loss="cross_entropy",
+        quantile=None,
+        smoothing=0.1,
+        weights="balanced",
+        patience=16,
+        depth=3,
+        width=256,
+        activation="relu",
+        dropout=0.1,
+        norm="layer",
+        seed=7,
+        split_seed=8,
+        group="customer",
+        time_s=120.0,
         name="March",
     ),
     "train_alone": TrainSpec(dataset="churn.csv"),
+    "train_by_time": TrainSpec(dataset="sales.csv", time="day", loss="quantile", quantile=0.9),
+    "describe": DescribeSpec(dataset="churn.csv", target="churned", task="binary", date=("since",), write="clean.csv"),
     "evaluate": EvaluateSpec(run=42, dataset="march.csv"),
     "predict": PredictSpec(run=42, dataset="new.csv"),
     "compare": CompareSpec(runs=(41, 42)),
 }
+SHAPES = {"train": 2, "train_alone": 2}
+"""The number of the newest golden file of a spec, where its shape has changed."""
 STORED = [(EVENT, f"event_{name}_1", event) for name, event in EVENTS.items()]
-STORED += [(SPEC, f"spec_{name}_1", spec) for name, spec in SPECS.items()]
+STORED += [(SPEC, f"spec_{name}_{SHAPES.get(name, 1)}", spec) for name, spec in SPECS.items()]
 
 
 def kinds_of(adapter: TypeAdapter[Any]) -> set[str]:
@@ -118,6 +154,12 @@ def test_every_spec_ever_written_can_be_read(file: Path) -> None:
     """Whatever version of LML wrote a spec, this one reads it."""
     body = json.loads(file.read_text(encoding="utf-8"))
     assert SPEC.validate_python(body).kind == body["kind"]
+
+
+def test_a_spec_of_an_older_version_asks_for_what_it_asked() -> None:
+    """A train spec from before a word existed asks for nothing by it, and for the time budget that it was given."""
+    old = SPEC.validate_python(json.loads((GOLDEN / "spec_train_alone_1.json").read_text(encoding="utf-8")))
+    assert old == TrainSpec(dataset="churn.csv", time_s=60.0)
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -181,6 +223,18 @@ def test_specs_and_events_are_frozen(written: Event | Spec) -> None:
         ("lr", float("inf")),
         ("l1", -0.1),
         ("l2", float("nan")),
+        ("momentum", 1),
+        ("momentum", -0.1),
+        ("warmup", 1),
+        ("restarts", 101),
+        ("clip", 0),
+        ("quantile", 0),
+        ("quantile", 1),
+        ("smoothing", 1),
+        ("patience", 0),
+        ("depth", 21),
+        ("width", 0),
+        ("dropout", 1),
         ("seed", -1),
         ("seed", 2**31),
         ("split_seed", 2**31),
@@ -213,7 +267,7 @@ def test_a_comparison_takes_runs_only() -> None:
 
 def test_parents_are_the_runs_whose_models_are_used() -> None:
     """A spec that uses models names their runs; training uses none."""
-    assert parents_of(SPECS["train"]) == ()
+    assert parents_of(SPECS["train"]) == parents_of(SPECS["describe"]) == ()
     assert parents_of(SPECS["evaluate"]) == (42,)
     assert parents_of(SPECS["predict"]) == (42,)
     assert parents_of(SPECS["compare"]) == (41, 42)

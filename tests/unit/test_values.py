@@ -14,6 +14,9 @@ from bot import values
 small = values.whole(least=1, most=1_000)
 rate = values.number(above=0, most=10)
 weight = values.number(least=0, most=1_000)
+share = values.number(least=0, below=1)
+between = values.number(above=0, below=1)
+loss = values.one_of(("mse", "cross_entropy"))
 model = values.one_of(("auto", "linear", "mlp"))
 
 
@@ -40,6 +43,17 @@ model = values.one_of(("auto", "linear", "mlp"))
         (values.duration_s, "1h30m", 5_400.0),
         (values.duration_s, "1.5h", 5_400.0),
         (values.duration_s, "7d", 604_800.0),
+        (share, "0", 0.0),
+        (share, "0.999", 0.999),
+        (between, "0.5", 0.5),
+        (loss, "Cross-Entropy", "cross_entropy"),
+        (loss, "cross_entropy", "cross_entropy"),
+        (values.duration_s_or_column, "1h30m", 5_400.0),
+        (values.duration_s_or_column, "90", 90.0),
+        (values.duration_s_or_column, " day ", "day"),
+        (values.duration_s_or_column, "2nd", "2nd"),
+        (values.csv_path, "clean.csv", "clean.csv"),
+        (values.csv_path, " out/Clean.CSV ", "out/Clean.CSV"),
         (values.columns, "id", ("id",)),
         (values.columns, "id, name ,", ("id", "name")),
         (values.columns, '"a, b",c', ("a, b", "c")),
@@ -67,7 +81,10 @@ def test_values_are_read(read: Callable[[str], Any], value: str, met: Any) -> No
 
 WHOLE = "needs a whole number from 1 to 1,000."
 RATE = "needs a number above 0 to 10, such as 0.001 or 1e-3."
-WEIGHT = "needs a number from 0 to 1000, such as 0.001 or 1e-3."
+WEIGHT = "needs a number from 0 to 1,000, such as 0.001 or 1e-3."
+SHARE = "needs a number from 0 to less than 1, such as 0.1."
+BETWEEN = "needs a number above 0 to less than 1, such as 0.1."
+FILE = "needs the name of a CSV file to write, such as clean.csv."
 DURATION = "needs a duration above 0 and up to 7d, such as 60s, 5m or 1h30m."
 SEPARATOR = "needs one character, or one of comma, semicolon, tab, pipe, space, colon."
 ENCODING = "needs the name of a text encoding, such as utf-8, cp1252 or utf-16."
@@ -102,6 +119,23 @@ ENCODING = "needs the name of a text encoding, such as utf-8, cp1252 or utf-16."
         (values.duration_s, "5 parsecs", DURATION),
         (values.duration_s, "", DURATION),
         (values.duration_s, "nan", DURATION),
+        (share, "1", SHARE),
+        (share, "-0.1", SHARE),
+        (share, "nan", SHARE),
+        (between, "0", BETWEEN),
+        (between, "1", BETWEEN),
+        (loss, "cross_entropi", "needs one of mse, cross_entropy. Did you mean `cross_entropy`?"),
+        (values.duration_s_or_column, "8d", DURATION),
+        (values.duration_s_or_column, "-5s", DURATION),
+        (values.duration_s_or_column, "0", DURATION),
+        (values.duration_s_or_column, " ", "needs 1 to 200 characters."),
+        (values.csv_path, "clean", FILE),
+        (values.csv_path, "report.json", FILE),
+        (values.csv_path, ".csv", FILE),
+        (values.csv_path, "out/.csv", FILE),
+        (values.csv_path, "out/", FILE),
+        (values.csv_path, "a\u202ecsv.csv", FILE),
+        (values.csv_path, "x" * 200 + ".csv", FILE),
         (values.columns, " , ,", "needs column names between commas, such as id,name."),
         (values.separator, "", SEPARATOR),
         (values.separator, "::", SEPARATOR),
@@ -138,13 +172,15 @@ def test_columns_with_line_breaks_are_read_or_refused(value: str) -> None:
         assert values.columns(value)
 
 
-READERS = {
+READERS: dict[str, Callable[[str], Any]] = {
     "whole": small,
     "number": rate,
     "weight": weight,
     "one_of": model,
     "yes_or_no": values.yes_or_no,
     "duration_s": values.duration_s,
+    "duration_s_or_column": values.duration_s_or_column,
+    "csv_path": values.csv_path,
     "separator": values.separator,
     "encoding": values.encoding,
     "text": values.text,
@@ -161,3 +197,9 @@ def test_readers_raise_nothing_but_their_rule(name: str, value: str) -> None:
     """Whatever stands behind a key, its reader reads it or raises ValueError."""
     with suppress(ValueError):
         READERS[name](value)
+
+
+@pytest.mark.parametrize("character", [",", ";", "\t", "|", " ", ":", "^"])
+def test_a_separator_can_be_typed_again(character: str) -> None:
+    """A separator's word reads as the separator."""
+    assert values.separator(values.separator_word(character)) == character

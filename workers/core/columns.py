@@ -1,39 +1,28 @@
-"""What each column of a table is: a number, a category, a date, an identifier ... and why.
+"""The columns of a table: what each holds, whether it is used, and why.
 
-A column's kind follows from its cells in the whole file and its name; nothing here is fitted. Statistics and
-vocabularies come later, from the training part only.
+Nothing here is fitted: a column's kind follows from its cells in the whole file, its name, and what a person said.
+Statistics and vocabularies come later, from the rows that a model may learn from.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import polars as pl
 
-from workers.core.words import BOOLEAN_PAIRS, DATE, INTEGER, MISSING_WORDS, NUMBER, SPACE, UUID, whole
+from shared.errors import Problem, RunFailed
+from shared.specs import TableSpec
+from workers.core.dates import DateFormat
+from workers.core.kinds import MOSTLY, READERS, Kind, Reading, Values, best_kind, column_values, find_kind, quote
+from workers.core.names import typed, unknown_column
+from workers.core.numbers import PLAIN, NumberStyle
+from workers.core.table import Table
+from workers.core.words import MISSING_WORDS, NUMBER, SPACE, whole
 
-MOSTLY = 0.95  # the share of cells that makes a column a number, a date or an identifier
-TEXT_SHARE = 0.8  # strings that differ in more than this share of the rows are text
-TEXT_LEAST = 20
+__all__ = ["MOSTLY", "Column", "Kind", "as_table", "first_stray", "told_kinds", "trimmed", "understand"]
 
-# Numbers as people write them: a decimal comma, thousands separators, a currency, a percent sign.
-_WRITTEN_NUMBER = r"[+-]?[$€£¥]? ?[+-]?[0-9][0-9.,' ]*[0-9.]? ?[$€£¥%]?"
-
-
-class Kind(StrEnum):
-    """What a column holds."""
-
-    NUMBER = "number"
-    BOOLEAN = "boolean"  # one of the pairs true/false, yes/no, y/n, t/f
-    CATEGORY = "category"  # one of some words
-    DATE = "date"  # YYYY-MM-DD, with a time or without
-    TEXT = "text"  # words that hardly repeat: not used yet
-    ID = "id"  # names a row and says nothing about others: not used
-    CONSTANT = "constant"  # a single value, or none: not used
-
-
-FEATURE_KINDS = frozenset((Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY, Kind.DATE))
+_MOST_NUMBER_WORDS = 20  # numbers that may be words; more different ones were meant as numbers
+_LEAST_TOLD_SHARE = 0.5
+"""Of the cells of a column that a person calls numbers or dates, at least this share must be some."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +37,29 @@ class Column:
     missing: int = 0
     others: int = 0
     """Cells that are neither missing nor what the kind says; they count as missing."""
+    first_other: tuple[int, str] | None = None
+    """The first of those, or the first that is no number where there are `numbers`: its row, from 1, and the cell."""
     identifies: bool = True
-    """Whether its cells tell rows apart for the split: true of every feature that the file offers, dropped or not."""
+    """Whether its cells tell rows apart for the split: true of every feature that the file offers, whatever is asked
+    for; texts only do so where the other features hardly can, see `dataset.py`."""
+    is_text: bool = False
+    """Whether its cells are texts by themselves."""
+    style: NumberStyle = PLAIN
+    date: DateFormat | None = None
+    doubt: str = ""
+    """What was assumed about dates or numbers where the cells left it open."""
+    distinct: int = 0
+    most_common: int = 0
+    """How many cells hold the most frequent value."""
+    strays: int = 0
+    """Of a category, the cells that are numbers where most are words, or words where most are numbers."""
+    numbers: int = 0
+    """Of words, how many cells are numbers, where those are many different ones; 0 elsewhere."""
+
+
+def as_table(table: Table | pl.DataFrame) -> Table:
+    """The table of a frame of strings."""
+    return Table([table]) if isinstance(table, pl.DataFrame) else table
 
 
 def trimmed(name: str) -> pl.Expr:
@@ -57,113 +67,142 @@ def trimmed(name: str) -> pl.Expr:
     return pl.col(name).str.strip_chars(SPACE)
 
 
-def understand(frame: pl.DataFrame, *, target: str, drop: Sequence[str], unnamed: frozenset[str]) -> list[Column]:
-    """The columns of `frame` (strings only) but the target, in the file's order.
+def understand(
+    table: Table | pl.DataFrame,
+    *,
+    target: str,
+    drop: Sequence[str] = (),
+    unnamed: Collection[str] = (),
+    told: Mapping[str, Kind] | None = None,
+    comma: bool = False,
+) -> list[Column]:
+    """The columns of a table of strings but the target, in the file's order.
 
-    `unnamed` holds the names that we gave to columns whose header cell is empty, as an index written by a library is.
-    An identifier that is the only feature left is used after all.
+    `unnamed` holds the names that we gave to columns whose header cell is empty, as an index written by a library is;
+    `told` what a person said of columns; `comma` says that a comma is a decimal comma, and the day comes first, where
+    the cells leave it open. An identifier that is the only feature left is used after all. Raises RunFailed
+    `number_unreadable`, `date_unreadable`, `text_unreadable`.
     """
-    columns = [_understand(frame, name, unnamed) for name in frame.columns if name != target]
+    table, told, problems = as_table(table), told or {}, list[Problem]()
+    columns = []
+    for name in table.names:
+        if name == target:
+            continue
+        cells = table.column(name)
+        values = column_values(name, cells)
+        reading = found = find_kind(values, unnamed=name in unnamed, comma=comma)
+        if name in told and name not in drop:
+            reading, problem = _as_told(values, cells, told[name], comma=comma)
+            problems += problem
+        columns.append(_column(values, cells, reading, found))
+    if problems:
+        raise RunFailed(*problems)
     kept = [replace(c, used=False, reason="left out with drop=") if c.name in drop else c for c in columns]
     if not any(c.used for c in kept):
-        kept = [_use_after_all(frame, c) if c.kind is Kind.ID and c.name not in drop else c for c in kept]
+        kept = [_after_all(table, c, comma=comma) if c.kind is Kind.ID and c.name not in drop else c for c in kept]
     return kept
 
 
-def _understand(frame: pl.DataFrame, name: str, unnamed: frozenset[str]) -> Column:
-    cells = frame.select(trimmed(name)).to_series()
-    present = cells.filter(~cells.is_in(MISSING_WORDS))
-    missing, total, distinct = len(cells) - len(present), len(present), present.n_unique()
-    if total == 0:
-        return Column(name, Kind.CONSTANT, "every cell is missing", used=False, missing=missing, identifies=False)
-    if distinct == 1 and not missing:
-        reason = f"every cell is {_quote(present[0])}"
-        return Column(name, Kind.CONSTANT, reason, used=False, identifies=False)
-    reason = _id_evidence(name, present, distinct, unnamed)
-    if reason:
-        return Column(name, Kind.ID, reason, used=False, missing=missing, identifies=False)
-    kind, reason, others = _kind(present, distinct)
-    used = kind in FEATURE_KINDS
-    return Column(name, kind, reason, used=used, missing=missing, others=others, identifies=used)
+def told_kinds(spec: TableSpec, names: Sequence[str], target: str) -> dict[str, Kind]:
+    """The kinds that a person gave to columns.
 
-
-def _kind(present: pl.Series, distinct: int) -> tuple[Kind, str, int]:
-    """The kind of cells that are not missing, the reason, and how many cells are not of that kind."""
-    total = len(present)
-    numbers = int(present.str.contains(whole(NUMBER)).sum())
-    if numbers >= MOSTLY * total:
-        return Kind.NUMBER, _share(numbers, total, "numbers"), total - numbers
-    words = set(present.unique().str.to_lowercase()) if distinct <= 8 else set()
-    if len(words) == 2 and any(words == set(pair) for pair in BOOLEAN_PAIRS):
-        return Kind.BOOLEAN, f"its cells are {' or '.join(sorted(words))}", 0
-    dates = int(present.str.contains(whole(DATE)).sum())
-    if dates >= MOSTLY * total:
-        return Kind.DATE, _share(dates, total, "dates"), total - dates
-    if distinct >= TEXT_LEAST and distinct > TEXT_SHARE * total:
-        if int(present.str.contains(whole(_WRITTEN_NUMBER)).sum()) >= MOSTLY * total:
-            reason = f"cells such as {_quote(present[0])} are not read as numbers yet; write them as 1234.5"
-            return Kind.TEXT, reason, 0
-        return Kind.TEXT, f"{distinct} different values in {total} cells; text is not used yet", 0
-    return Kind.CATEGORY, f"{distinct} different words", 0
-
-
-def _id_evidence(name: str, present: pl.Series, distinct: int, unnamed: frozenset[str]) -> str:
-    """Why the column identifies rows; '' where nothing in its name or pattern says so. Being unique is no evidence."""
-    total = len(present)
-    if distinct < MOSTLY * total or total < 2:
-        return ""
-    if int(present.str.contains(whole(UUID)).sum()) >= MOSTLY * total:
-        return "its cells are UUIDs, one for each row"
-    integers = int(present.str.contains(whole(INTEGER)).sum())
-    if _names_an_id(name):
-        numbers = int(present.str.contains(whole(NUMBER)).sum())
-        if integers == total or numbers < MOSTLY * total:
-            return "its name says identifier, and hardly a value repeats"
-    if (name in unnamed or _names_an_index(name)) and integers == total:
-        steps = present.cast(pl.Float64).diff().drop_nulls()
-        if bool((steps == 1).all()):
-            return "it counts the rows"
-    return ""
-
-
-def _names_an_id(name: str) -> bool:
-    """Whether a name such as id, user_id, customerID, Order Id, uuid or id_order says identifier."""
-    parts = [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)]
-    ids = {"id", "ids", "uuid", "guid", "identifier"}
-    return bool(parts) and (parts[-1] in ids or parts[0] in ids)
-
-
-def _names_an_index(name: str) -> bool:
-    words = re.sub(r"[^a-z#]+", " ", name.lower()).strip()
-    return words in {
-        "index",
-        "idx",
-        "row",
-        "rownum",
-        "row number",
-        "rownumber",
-        "row id",
-        "unnamed",
-        "sno",
-        "s no",
-        "#",
-        "nr",
-        "no",
+    Raises RunFailed with all problems: `category_unknown`, `text_unknown`, `date_unknown`, `number_unknown`,
+    `kind_told_twice`, `kind_of_target`.
+    """
+    told, problems = dict[str, Kind](), list[Problem]()
+    asked = {
+        Kind.CATEGORY: spec.category,
+        Kind.TEXT: spec.text,
+        Kind.DATE: spec.date,
+        Kind.NUMBER: spec.number,
     }
+    for kind, columns in asked.items():
+        for name in columns:
+            if name not in names:
+                problems.append(unknown_column(f"{kind.value}_unknown", f"{kind.value}=", name, names))
+            elif name == target:
+                message = f"{kind.value}= is for features; `{name}` is the target."
+                problems.append(Problem("kind_of_target", message, "Say task=regression or task=multiclass instead."))
+            elif told.setdefault(name, kind) is not kind:
+                message = f"A column has one kind; `{name}` is named by {told[name].value}= and by {kind.value}=."
+                problems.append(Problem("kind_told_twice", message, "Keep one of them."))
+    if problems:
+        raise RunFailed(*problems)
+    return told
 
 
-def _use_after_all(frame: pl.DataFrame, column: Column) -> Column:
-    cells = frame.select(trimmed(column.name)).to_series()
-    present = cells.filter(~cells.is_in(MISSING_WORDS))
-    kind, _, others = _kind(present, present.n_unique())
-    kind = Kind.CATEGORY if kind is Kind.TEXT else kind
+def first_stray(cells: pl.Series, pattern: str) -> tuple[int, str] | None:
+    """Row, from 1, and cell of the first cell that is neither missing nor of the pattern."""
+    text = cells.str.strip_chars(SPACE)
+    odd = (~(text.str.contains(whole(pattern)) | text.is_in(MISSING_WORDS))).arg_true()
+    return (int(odd[0]) + 1, str(text[int(odd[0])])) if len(odd) else None
+
+
+def _as_told(values: Values, cells: pl.Series, kind: Kind, *, comma: bool) -> tuple[Reading, list[Problem]]:
+    """The cells read as the kind that a person gave them, or why they cannot be."""
+    word, total = f"{kind.value}=", values.total
+    if not total:
+        return Reading(Kind.CONSTANT, "every cell is missing", used=False), []
+    reading = READERS[kind](values, comma)
+    if reading and reading.others <= (1 - _LEAST_TOLD_SHARE) * total:
+        return (replace(reading, kind=kind, reason=f"told with {word}: {reading.reason}"), [])
+    if kind is Kind.TEXT:
+        message = (
+            "A text shares words with other rows, so that they can be learnt from; hardly a word of "
+            f"`{values.name}` occurs in five rows, such as those of {quote(values.cells[0])}."
+        )
+        hint = f"Say {typed('category', values.name)}, or {typed('drop', values.name)}."
+    else:
+        pattern = (
+            reading.date.pattern if reading and reading.date else (reading.style.pattern if reading else r"[^\s\S]")
+        )
+        row, cell = first_stray(cells, pattern) or (1, str(values.cells[0]))
+        wrong = reading.others if reading else total
+        message = (
+            f"Most cells of a column that {word} names must be {kind.value}s of one format; in `{values.name}` "
+            f"{wrong} of {total} are none, first in row {row}: {quote(cell)}."
+        )
+        hint = f"Take it out of {word}, or write them {'as 2024-12-31' if kind is Kind.DATE else 'as 1234.5'}."
+    return Reading(kind, ""), [Problem(f"{kind.value}_unreadable", message, hint)]
+
+
+def _column(values: Values, cells: pl.Series, reading: Reading, found: Reading) -> Column:
+    first, numbers, many = None, 0, False
+    if reading.kind in {Kind.CATEGORY, Kind.BOOLEAN, Kind.TEXT}:
+        are_numbers = values.cells.str.contains(whole(NUMBER))
+        numbers = values.count(are_numbers)
+        share = numbers / max(1, values.total)
+        many = 1 - MOSTLY <= share < MOSTLY and int(are_numbers.sum()) > _MOST_NUMBER_WORDS
+    if many:
+        first = first_stray(cells, NUMBER)
+    elif reading.others and reading.used:
+        first = first_stray(cells, reading.date.pattern if reading.date else reading.style.pattern)
+    return Column(
+        name=values.name,
+        kind=reading.kind,
+        reason=reading.reason,
+        used=reading.used,
+        missing=values.missing,
+        others=reading.others,
+        first_other=first,
+        identifies=found.kind not in {Kind.ID, Kind.CONSTANT, Kind.TEXT},
+        is_text=found.kind is Kind.TEXT,
+        style=reading.style,
+        date=reading.date,
+        doubt=reading.doubt,
+        distinct=values.distinct,
+        most_common=int(values.counts.max(initial=0)),
+        strays=0 if reading.kind is Kind.TEXT else min(numbers, values.total - numbers),
+        numbers=numbers if many else 0,
+    )
+
+
+def _after_all(table: Table, column: Column, *, comma: bool) -> Column:
+    """An identifier as the feature that it would otherwise be."""
+    cells = table.column(column.name)
+    values = column_values(column.name, cells)
+    reading = best_kind(values, comma=comma)
+    if not reading.used:
+        reading = Reading(Kind.CATEGORY, "")
     reason = f"looks like an identifier ({column.reason}), but no other feature is left"
-    return replace(column, kind=kind, reason=reason, used=True, others=others, identifies=True)
-
-
-def _share(count: int, total: int, what: str) -> str:
-    return f"all {total} cells are {what}" if count == total else f"{count} of {total} cells are {what}"
-
-
-def _quote(value: str, limit: int = 40) -> str:
-    return repr(value if len(value) <= limit else value[:limit] + "...")
+    return replace(_column(values, cells, reading, reading), reason=reason, identifies=True, is_text=False)

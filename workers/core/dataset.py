@@ -1,91 +1,243 @@
 """A file, understood: its rows, target, columns, features and split, with every decision in words."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from shared.datasets.dialect import DELIMITER_NAMES, Dialect
-from shared.errors import failed
+from shared.errors import Problem, RunFailed, failed
 from shared.specs import TrainSpec
-from workers.core.columns import Column, Kind, understand
-from workers.core.encode import Cells, Feature, encode, fit_features
-from workers.core.reading import Table, read_table
-from workers.core.split import TRAIN, are_too_alike, row_hashes, split_rows
+from workers.core.columns import Column, Kind, told_kinds, understand
+from workers.core.dates import read_dates
+from workers.core.encode import Cells, Feature, encode, fit_features, number_features
+from workers.core.findings import (
+    SHOWN_COLUMNS,
+    Finding,
+    class_findings,
+    column_findings,
+    copy_findings,
+)
+from workers.core.leakage import leak_findings
+from workers.core.names import typed, unknown_column
+from workers.core.numbers import read_numbers
+from workers.core.order import group_findings, time_finding
+from workers.core.reading import read_table
+from workers.core.shifted import shift_findings
+from workers.core.split import TRAIN, VALIDATION, are_too_alike, hash_numbers, row_hashes, split_by_time, split_rows
+from workers.core.table import Repair, Table, TableWriter
 from workers.core.target import Target, find_target, understand_target
+from workers.core.totals import total_findings
+from workers.core.words import MISSING_WORDS, SPACE
 
-_SHOWN_COLUMNS = 12
-_ALIKE = ("Few rows differ in their features, so equal rows are in the training part and in the test part alike.",)
+_ALIKE = "Few rows differ in their features, so equal rows are in the training part and in the test part alike."
+_TEXTS_TELL_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Everything that training needs to know of a file."""
 
-    frame: pl.DataFrame
-    """Every column a String; '' where a cell is missing."""
-    dialect: Dialect | None
+    table: Table
     target: Target
     columns: tuple[Column, ...]
     features: tuple[Feature, ...]
     cells: Cells
     parts: np.ndarray
     """[rows] int8, see `split.py`."""
-    hashes: list[str]
+    hashes: pl.Series
+    """[rows] String."""
     hash_columns: tuple[str, ...]
     hash_counted: bool
     """Whether the hashes also count equal rows, see `split.py`."""
+    groups: pl.Series | None
+    """[rows] String: the cells of `group=`, '' for none."""
+    times: np.ndarray | None
+    """[rows] float64: the values of `time=`, NaN for none."""
     inferred: tuple[str, ...]
+    findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
+    """What reading, the target and the split have to say, and the sentences of the findings."""
 
-    def part_cells(self, part: int) -> Cells:
-        """The cells of one part's rows."""
-        rows = self.parts == part
-        return Cells(self.cells.numbers[rows], self.cells.codes[rows])
+    @property
+    def by_time(self) -> bool:
+        """Whether the rows are split by time."""
+        return self.times is not None
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """All cells in memory; '' where one is missing."""
+        return self.table.frame
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """How the file was written; None for Parquet."""
+        return self.table.dialect
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What reading had to mend."""
+        return self.table.repairs
 
 
-def understand_dataset(path: Path, spec: TrainSpec) -> Dataset:
-    """Read and understand a file for training.
+def understand_dataset(path: Path, spec: TrainSpec, *, writer: TableWriter | None = None) -> Dataset:
+    """Read and understand a file for training; a large one is kept where `writer` puts it.
 
-    Raises RunFailed as `reading`, `target` and `split` do, and `no_feature_left`.
+    Raises RunFailed as `reading`, `target`, `columns` and `split` do, and `group_unknown`, `time_unknown`,
+    `group_and_time`, `split_by_target`, `time_unordered`, `no_feature_left`.
     """
-    table = read_table(path, sep=spec.sep, encoding=spec.encoding, header=spec.header)
-    frame = table.frame
-    name, inferred = find_target(frame.columns, spec)
-    target = understand_target(frame, name, spec.task)
-    columns = tuple(understand(frame, target=name, drop=spec.drop, unnamed=_unnamed(table)))
+    table = read_table(path, sep=spec.sep, encoding=spec.encoding, header=spec.header, writer=writer)
+    name, found_target, told = _asked(table.names, spec)
+    comma = table.dialect is not None and table.dialect.delimiter == ";"
+    target = understand_target(table, name, spec.task, comma=comma)
+    columns = understand(table, target=name, drop=spec.drop, unnamed=_unnamed(table), told=told, comma=comma)
+    times = _times(table, columns, spec.time)
+    groups = _groups(table, spec.group)
+    columns = [_without_group(column) if column.name == spec.group else column for column in columns]
     if not any(column.used for column in columns):
         raise _no_feature_left(columns)
-    hash_columns = tuple(column.name for column in columns if column.identifies)
-    hashes = row_hashes(frame, hash_columns)
-    alike = are_too_alike(hashes, target)
-    if alike:
-        hash_columns = (*hash_columns, name)
-        hashes = row_hashes(frame, hash_columns, counted=True)
-    parts, rare = split_rows(hashes, target, split_seed=spec.split_seed)
-    features = fit_features(frame, columns, parts == TRAIN)
+    hashes, apart, hash_columns, alike = _rows_told_apart(table, columns, target, spec.group)
+    copies = copy_findings(apart, target)
+    if times is not None:
+        parts, said = split_by_time(hashes, target, times)
+    else:
+        parts, said = split_rows(hashes, target, split_seed=spec.split_seed, groups=groups)
+    learnt = (parts == TRAIN) | (parts == VALIDATION)
+    features = fit_features(table, columns, learnt)
+    cells = encode(table, features)
+    with np.errstate(over="ignore", invalid="ignore"):  # a target may hold numbers whose squares are beyond all range
+        findings = [
+            *copies,
+            *class_findings(target),
+            *shift_findings(table, columns, features, cells),
+            *total_findings(table, columns, target),
+            *leak_findings(cells, features, target, np.flatnonzero(learnt)),
+            *(_order_findings(table, columns, target, features, cells) if times is None and groups is None else ()),
+            *column_findings(columns, table.height),
+        ]
     return Dataset(
-        frame=frame,
-        dialect=table.dialect,
+        table=table,
         target=target,
-        columns=columns,
+        columns=tuple(columns),
         features=features,
-        cells=encode(frame, features),
+        cells=cells,
         parts=parts,
         hashes=hashes,
         hash_columns=hash_columns,
         hash_counted=alike,
-        inferred=(*_reading_inferred(table, spec), *inferred, *target.inferred),
-        warnings=(*table.warnings, *target.warnings, *(_ALIKE if alike else ()), *rare, *_column_warnings(columns)),
+        groups=groups,
+        times=times,
+        inferred=(*_reading_inferred(table, spec), *found_target, *target.inferred),
+        findings=tuple(findings),
+        warnings=(
+            *table.warnings,
+            *target.warnings,
+            *((_ALIKE,) if alike else ()),
+            *said,
+            *(finding.sentence for finding in findings),
+        ),
     )
+
+
+def _asked(names: Sequence[str], spec: TrainSpec) -> tuple[str, tuple[str, ...], dict[str, Kind]]:
+    """The target, what was inferred about it, and the kinds that were told. Raises RunFailed with every wrong word."""
+    name, inferred, told, problems = spec.target or "", tuple[str, ...](), dict[str, Kind](), list[Problem]()
+    try:
+        name, inferred = find_target(names, spec)
+    except RunFailed as wrong:
+        problems += wrong.problems
+    try:
+        told = told_kinds(spec, names, name)
+    except RunFailed as wrong:
+        problems += wrong.problems
+    problems += _split_problems(spec, names, name)
+    if problems:
+        raise RunFailed(*problems)
+    return name, inferred, told
+
+
+def _split_problems(spec: TrainSpec, names: Sequence[str], target: str) -> list[Problem]:
+    """Everything that is wrong with `group=` and `time=`."""
+    problems = list[Problem]()
+    for word, name in (("group", spec.group), ("time", spec.time)):
+        if name is not None and name not in names:
+            problems.append(unknown_column(f"{word}_unknown", f"{word}=", name, names))
+        elif name is not None and name == target:
+            message = f"{word}= must name another column than the target; `{name}` is the target."
+            problems.append(Problem("split_by_target", message, "Name another column, or another target=."))
+    if spec.group is not None and spec.time is not None:
+        message = f"Rows are split by groups or by time; group={spec.group} and time={spec.time} ask for both."
+        problems.append(Problem("group_and_time", message, "Keep one of them."))
+    return problems
+
+
+def _times(table: Table, columns: Sequence[Column], name: str | None) -> np.ndarray | None:
+    """[rows] float64 by which rows are split, NaN where unknown; None without a column for it."""
+    if name is None:
+        return None
+    column = next(column for column in columns if column.name == name)
+    cells = table.column(name)
+    if column.date is not None:
+        return read_dates(cells, column.date)
+    values = read_numbers(cells, column.style)
+    present = table.height - column.missing
+    if np.isfinite(values).sum() < present / 2 or not present:
+        raise failed(
+            "time_unordered",
+            f"time= must name a column of dates or numbers; `{name}` is {column.kind.value}: {column.reason}.",
+            f"Name another column; if its cells are dates, say {typed('date', name)}.",
+        )
+    return values
+
+
+def _groups(table: Table, name: str | None) -> pl.Series | None:
+    """[rows] String: whom a row belongs to, '' where that is missing; None without a column for it."""
+    if name is None:
+        return None
+    cells = table.column(name).str.strip_chars(SPACE)
+    return cells.set(cells.is_in(MISSING_WORDS), "")
+
+
+def _without_group(column: Column) -> Column:
+    return replace(column, used=False, reason="it groups the rows (group=), and new rows come from other groups")
+
+
+def _rows_told_apart(
+    table: Table, columns: Sequence[Column], target: Target, group: str | None
+) -> tuple[pl.Series, pl.Series, tuple[str, ...], bool]:
+    """The rows' hashes for the split; those of all features, texts among them; the columns that the first are made of,
+    and whether they count equal rows.
+    """
+    names = tuple(column.name for column in columns if column.identifies and column.name != group)
+    texts = tuple(column.name for column in columns if column.is_text and column.name != group)
+    hashes = row_hashes(table, names or (target.name,))
+    if texts and (not names or len(np.unique(hash_numbers(hashes))) < _TEXTS_TELL_SHARE * table.height):
+        names += texts
+        hashes = row_hashes(table, names)
+    apart = hashes if set(texts) <= set(names) else row_hashes(table, (*names, *texts))
+    if not are_too_alike(hashes, target):
+        return hashes, apart, names, False
+    names = (*names, target.name)
+    return row_hashes(table, names, counted=True), apart, names, True
+
+
+def _order_findings(
+    table: Table, columns: Sequence[Column], target: Target, features: Sequence[Feature], cells: Cells
+) -> list[Finding]:
+    found = group_findings(table, columns, target)
+    for feature, values in zip(number_features(features), cells.numbers, strict=True):
+        if feature.kind is Kind.DATE:
+            found += time_finding(feature.name, values, target)
+    return found
 
 
 def _unnamed(table: Table) -> frozenset[str]:
     """The names that stand for empty cells of a header."""
     if table.dialect is None or not table.dialect.has_header:
         return frozenset()
-    return frozenset(name for k, name in enumerate(table.frame.columns) if name == f"column_{k + 1}")
+    return frozenset(name for k, name in enumerate(table.names) if name == f"column_{k + 1}")
 
 
 def _reading_inferred(table: Table, spec: TrainSpec) -> list[str]:
@@ -106,31 +258,12 @@ def _reading_inferred(table: Table, spec: TrainSpec) -> list[str]:
     return sentences
 
 
-def _column_warnings(columns: tuple[Column, ...]) -> list[str]:
-    unused = [c for c in columns if not c.used and c.reason != "left out with drop="]
-    sentences = [
-        f"Not used: `{column.name}`, {column.kind.value}: {column.reason}." for column in unused[:_SHOWN_COLUMNS]
-    ]
-    if len(unused) > _SHOWN_COLUMNS:
-        sentences.append(f"Not used: {len(unused) - _SHOWN_COLUMNS} columns more; the report names them.")
-    for column in columns:
-        if column.used and column.others:
-            what = "date" if column.kind is Kind.DATE else "number"
-            cells = "1 cell is" if column.others == 1 else f"{column.others} cells are"
-            sentences.append(
-                f"`{column.name}`: {cells} no {what} and {'counts' if column.others == 1 else 'count'} as missing."
-            )
-        if column.used and column.reason.startswith("looks like an identifier"):
-            sentences.append(f"`{column.name}` {column.reason}; it is used.")
-    return sentences
-
-
-def _no_feature_left(columns: tuple[Column, ...]) -> Exception:
+def _no_feature_left(columns: Sequence[Column]) -> Exception:
     if not columns:
         reasons = "the target is the only column"
     else:
         reasons = "; ".join(
-            f"`{column.name}` ({column.kind.value}): {column.reason}" for column in columns[:_SHOWN_COLUMNS]
+            f"`{column.name}` ({column.kind.value}): {column.reason}" for column in columns[:SHOWN_COLUMNS]
         )
     return failed(
         "no_feature_left",

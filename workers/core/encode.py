@@ -7,30 +7,33 @@ graph that is exported (`graph.py`), so both read any cell alike. What happens t
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.sparse import csr_array, hstack
 
-from workers.core.columns import Column, Kind, trimmed
+from workers.core.columns import Column, as_table
+from workers.core.dates import DateFormat, read_dates
+from workers.core.kinds import Kind
+from workers.core.numbers import CHUNK_ROWS, PLAIN, NumberStyle, read_numbers
+from workers.core.table import Table
+from workers.core.texts import count_tokens, fit_tokens, token_keys
 from workers.core.words import (
-    DATE,
     FALSE_WORDS,
     INTEGER,
     MISSING_WORDS,
     NUMBER,
     SPACE,
     TRUE_WORDS,
-    padded,
     spellings,
     whole,
     with_blanks,
 )
 
-MOST_WORDS = 50
-MOST_ENCODED_BYTES = 2 * 1024**3
+MOST_WORDS = 1_000
 OUTPUT_NAMES = frozenset(("label", "probabilities", "prediction"))
 FLOAT_INTEGERS = 2**24  # a float32 holds every integer up to here
 
@@ -57,9 +60,17 @@ class Feature:
     """Its name in the exported model."""
     type: InputType
     words: tuple[str, ...] = ()
-    """The vocabulary of a category: codes count from 0; then one code for any other word, one for missing."""
+    """The vocabulary of a category: codes count from 0; then one code for any other word, one for missing. The words
+    of a text that are counted."""
     keys: tuple[tuple[str, int], ...] = ()
-    """Spelling and code of each word of a category or boolean (1 true, 0 false); missing words are not among them."""
+    """Spelling and code of each word of a category, text or boolean (1 true, 0 false); missing words are not among
+    those of a category."""
+    style: NumberStyle = PLAIN
+    """How a number is written."""
+    date: DateFormat | None = None
+    """How a date or a time of day is written."""
+    rounded: bool = False
+    """Whether a number that comes as a string is rounded to float32, as one that comes as a number is."""
 
     @property
     def other(self) -> int:
@@ -74,12 +85,27 @@ class Feature:
 
 @dataclass(frozen=True)
 class Cells:
-    """The features of some rows, before any statistics."""
+    """The features of some rows, before any statistics; kept column by column, as narrow as they are exact."""
 
-    numbers: np.ndarray
-    """[rows, numbers] float64, NaN where missing; dates as days since 1970-01-01, booleans as 1 and 0."""
-    codes: np.ndarray
-    """[rows, categories] int64."""
+    rows: int
+    numbers: tuple[np.ndarray, ...]
+    """For each number [rows] float32 or float64, NaN where missing; dates as days since 1970-01-01, booleans as 1 and
+    0."""
+    codes: tuple[np.ndarray, ...]
+    """For each category [rows] int32."""
+    counts: csr_array | None = None
+    """[rows, words] float32 of all texts, side by side; None where no feature is a text."""
+
+    def matrices(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Numbers [n, P] float64, codes [n, Q] int64 and counts [n, T] float32 of some rows."""
+        count = len(range(self.rows)[rows]) if isinstance(rows, slice) else len(rows)
+        numbers, codes = np.empty((count, len(self.numbers))), np.empty((count, len(self.codes)), dtype=np.int64)
+        for k, column in enumerate(self.numbers):
+            numbers[:, k] = column[rows]
+        for k, column in enumerate(self.codes):
+            codes[:, k] = column[rows]
+        counts = np.zeros((count, 0), dtype=np.float32) if self.counts is None else self.counts[rows].toarray()
+        return numbers, codes, counts
 
 
 def missing_keys() -> tuple[str, ...]:
@@ -88,43 +114,26 @@ def missing_keys() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*blanks, *(key for word in MISSING_WORDS for key in with_blanks(word)))))
 
 
-def fit_features(frame: pl.DataFrame, columns: Sequence[Column], train: np.ndarray) -> tuple[Feature, ...]:
-    """The features of the used columns; `train` [rows] bool marks the rows that vocabularies may be fitted on.
+def fit_features(table: Table | pl.DataFrame, columns: Sequence[Column], learnt: np.ndarray) -> tuple[Feature, ...]:
+    """The features of the used columns; `learnt` [rows] bool marks the rows that vocabularies may be fitted on.
 
     The type of an input follows from the cells of the whole file: it is part of the model's interface, not of what it
     learnt.
     """
-    used = [column for column in columns if column.used]
-    inputs = _input_names(frame.columns)
-    categories = sum(column.kind is Kind.CATEGORY for column in used)
-    # Encoded rows stay in memory as float32; very long and wide tables keep fewer words for each column.
-    room = MOST_ENCODED_BYTES / 4 / max(1, frame.height) - 4 * len(used)
-    most = int(np.clip(room / max(1, categories), 5, MOST_WORDS))
-    mask = pl.Series(train)
-    features = []
-    for column in used:
-        words, keys, kind = tuple[str, ...](), tuple[tuple[str, int], ...](), InputType.STRING
-        if column.kind is Kind.NUMBER:
-            kind = _number_type(frame[column.name])
-        elif column.kind is Kind.BOOLEAN:
-            keys = tuple(
-                (cell, value) for value, ws in ((1, TRUE_WORDS), (0, FALSE_WORDS)) for w in ws for cell in spellings(w)
-            )
-        elif column.kind is Kind.CATEGORY:
-            words, keys = _vocabulary(frame[column.name].filter(mask), most)
-        features.append(Feature(column.name, column.kind, inputs[column.name], kind, words, keys))
-    return tuple(features)
-
-
-def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> Cells:
-    """The numbers and codes of `frame` (strings only, one column for each feature)."""
-    numbers = [_numbers(frame[feature.name], feature) for feature in number_features(features)]
-    codes = [_codes(frame[feature.name], feature) for feature in category_features(features)]
-    rows = frame.height
-    return Cells(
-        np.stack(numbers, axis=1) if numbers else np.zeros((rows, 0)),
-        np.stack(codes, axis=1) if codes else np.zeros((rows, 0), dtype=np.int64),
+    table = as_table(table)
+    inputs, mask = _input_names(table.names), pl.Series(learnt)
+    return tuple(
+        _fit(column, table.column(column.name), mask, inputs[column.name]) for column in columns if column.used
     )
+
+
+def encode(table: Table | pl.DataFrame, features: Sequence[Feature]) -> Cells:
+    """The cells of a table of strings, with a column for each feature."""
+    table = as_table(table)
+    numbers = tuple(_numbers(table.column(feature.name), feature) for feature in number_features(features))
+    codes = tuple(_codes(table.column(feature.name), feature) for feature in category_features(features))
+    texts = [count_tokens(table.column(f.name), f.keys, len(f.words)) for f in text_features(features)]
+    return Cells(table.height, numbers, codes, csr_array(hstack(texts)) if texts else None)
 
 
 def as_float32(values: np.ndarray) -> np.ndarray:
@@ -135,7 +144,7 @@ def as_float32(values: np.ndarray) -> np.ndarray:
 
 def number_features(features: Sequence[Feature]) -> list[Feature]:
     """The columns of the number matrix, in its order: float inputs, double inputs, then what is parsed from strings."""
-    members = [feature for feature in features if feature.kind is not Kind.CATEGORY]
+    members = [feature for feature in features if feature.kind not in {Kind.CATEGORY, Kind.TEXT}]
     return sorted(members, key=lambda feature: _NUMBER_ORDER.index(feature.type))
 
 
@@ -144,10 +153,21 @@ def category_features(features: Sequence[Feature]) -> list[Feature]:
     return [feature for feature in features if feature.kind is Kind.CATEGORY]
 
 
+def text_features(features: Sequence[Feature]) -> list[Feature]:
+    """The texts, in the order in which their words stand in the count matrix."""
+    return [feature for feature in features if feature.kind is Kind.TEXT]
+
+
 def as_plain(feature: Feature) -> dict[str, Any]:
-    """What the report says of a feature's input."""
+    """What the report says of a feature's input; `pattern` is what a cell of a number or date looks like."""
     plain: dict[str, Any] = {"input": feature.input, "input_type": feature.type.value}
-    return plain | ({"words": list(feature.words)} if feature.kind is Kind.CATEGORY else {})
+    if feature.words:
+        plain["words"] = list(feature.words)
+    if feature.date:
+        plain |= {"date": asdict(feature.date), "pattern": feature.date.pattern}
+    elif feature.kind is Kind.NUMBER:
+        plain |= {"style": asdict(feature.style), "pattern": feature.style.pattern}
+    return plain
 
 
 def _input_names(names: Sequence[str]) -> dict[str, str]:
@@ -162,24 +182,52 @@ def _input_names(names: Sequence[str]) -> dict[str, str]:
     return inputs
 
 
-def _number_type(cells: pl.Series) -> InputType:
+def parse_numbers(cells: pl.Series) -> pl.Series:
+    """[rows] Float64 of the cells that are numbers as programs write them, NaN elsewhere."""
+    return pl.Series(cells.name, read_numbers(cells, PLAIN))
+
+
+def _fit(column: Column, cells: pl.Series, mask: pl.Series, name: str) -> Feature:
+    feature = Feature(column.name, column.kind, name, InputType.STRING, style=column.style, date=column.date)
+    match column.kind:
+        case Kind.NUMBER if column.date is None:
+            kind, rounded = _number_type(cells, column.style)
+            return replace(feature, type=kind, rounded=rounded)
+        case Kind.BOOLEAN:
+            flags = ((1, TRUE_WORDS), (0, FALSE_WORDS))
+            return replace(feature, keys=tuple((s, value) for value, ws in flags for w in ws for s in spellings(w)))
+        case Kind.CATEGORY:
+            words, keys = _vocabulary(cells.filter(mask))
+            return replace(feature, words=words, keys=keys)
+        case Kind.TEXT:
+            tokens = fit_tokens(cells.filter(mask))
+            return replace(feature, words=tokens, keys=token_keys(tokens))
+    return feature
+
+
+def _number_type(cells: pl.Series, style: NumberStyle) -> tuple[InputType, bool]:
     """FLOAT where each cell that is not empty is a plain number, DOUBLE where float32 would lose too much, else
-    STRING.
+    STRING; and whether strings are rounded to float32.
     """
     present = cells.filter(cells != "")
-    if not present.str.contains(whole(NUMBER)).all():
-        return InputType.STRING
-    values = present.cast(pl.Float64).to_numpy()
-    integers = values[present.str.contains(whole(INTEGER)).to_numpy()]
+    is_plain = style.is_plain and bool(present.str.contains(whole(NUMBER)).all())
+    values = read_numbers(present, style)
+    if style.is_plain:
+        integers = values[present.str.strip_chars(SPACE).str.contains(whole(INTEGER)).to_numpy()]
+    else:
+        integers = values[values % 1.0 == 0]
+    values = values[~np.isnan(values)]
     with np.errstate(over="ignore", under="ignore"):
         lost = np.abs(values - values.astype(np.float32)).max(initial=0.0)
         spread = values.std() if len(values) else 0.0
-    if np.abs(integers).max(initial=0.0) > FLOAT_INTEGERS:
-        return InputType.DOUBLE
-    return InputType.DOUBLE if lost > 1e-5 * spread and len(np.unique(values)) > 1 else InputType.FLOAT
+    exact = np.abs(integers).max(initial=0.0) <= FLOAT_INTEGERS
+    exact = bool(exact and (lost <= 1e-5 * spread or values.min(initial=np.inf) == values.max(initial=-np.inf)))
+    if not is_plain:
+        return InputType.STRING, exact
+    return (InputType.FLOAT if exact else InputType.DOUBLE), False
 
 
-def _vocabulary(cells: pl.Series, most: int) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
+def _vocabulary(cells: pl.Series) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
     """The most frequent words of a category, and the code of every spelling of them."""
     raw = Counter(dict(cells.value_counts().rows()))
     counts: Counter[str] = Counter()
@@ -190,7 +238,7 @@ def _vocabulary(cells: pl.Series, most: int) -> tuple[tuple[str, ...], tuple[tup
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     if len(ranked) > 10:  # a word met once teaches nothing by itself, but teaches what rare words have in common
         ranked = [word for word in ranked if counts[word] > 1] or ranked
-    words = tuple(sorted(ranked[:most]))
+    words = tuple(sorted(ranked[:MOST_WORDS]))
     code = {word: k for k, word in enumerate(words)}
     keys = {spelling: k for word, k in code.items() for spelling in with_blanks(word)}
     keys |= {cell: code[cell.strip(SPACE)] for cell in raw if cell.strip(SPACE) in code}
@@ -198,66 +246,26 @@ def _vocabulary(cells: pl.Series, most: int) -> tuple[tuple[str, ...], tuple[tup
 
 
 def _numbers(cells: pl.Series, feature: Feature) -> np.ndarray:
-    """[rows] float64 of one number, boolean or date, NaN where missing or not of that kind."""
+    """[rows] of one number, boolean or date, NaN where missing or not of that kind; float32 where that loses nothing
+    that the model is given.
+    """
     if feature.kind is Kind.BOOLEAN:
         table = {spelling: float(value) for spelling, value in feature.keys}
-        values = cells.replace_strict(table, default=float("nan"), return_dtype=pl.Float64)
-    elif feature.kind is Kind.DATE:
-        return _days(cells)
-    else:
-        values = parse_numbers(cells)
-        if feature.type is InputType.FLOAT:
-            # The model is given float32 there: train on the numbers that it will see.
-            return as_float32(values.to_numpy()).astype(np.float64)
-    return values.to_numpy().astype(np.float64)
-
-
-def parse_numbers(cells: pl.Series) -> pl.Series:
-    """[rows] Float64 of the cells that are numbers, NaN elsewhere."""
-    frame = pl.DataFrame({"cell": cells})
-    number = pl.col("cell").str.contains(whole(padded(NUMBER)))
-    value = pl.when(number).then(trimmed("cell")).otherwise(None).cast(pl.Float64)
-    return frame.select(value.fill_null(float("nan"))).to_series()
-
-
-def _days(cells: pl.Series) -> np.ndarray:
-    """[rows] float64 days since 1970-01-01, with the time as a fraction; NaN where the cell is no date.
-
-    The calendar is counted by arithmetic (Hinnant, "chrono-compatible low-level date algorithms"), which the graph
-    repeats operation by operation; so 31 February is 3 March in both.
-    """
-    frame = pl.DataFrame({"cell": cells})
-    is_date = pl.col("cell").str.contains(whole(padded(DATE)))
-    cell = pl.when(is_date).then(trimmed("cell")).otherwise(None)
-
-    def part(pattern: str) -> pl.Expr:
-        return cell.str.extract(pattern).cast(pl.Float64)
-
-    parts = frame.select(
-        year=cell.str.slice(0, 4).cast(pl.Float64),
-        month=cell.str.slice(5, 2).cast(pl.Float64),
-        day=cell.str.slice(8, 2).cast(pl.Float64),
-        hour=part(r"[ T]([0-9]{2}):").fill_null(0.0),
-        minute=part(r"[ T][0-9]{2}:([0-9]{2})").fill_null(0.0),
-        second=part(r"[ T][0-9]{2}:[0-9]{2}:([0-9.]+)").fill_null(0.0),
-    )
-    year, month, day, hour, minute, second = (column.fill_null(np.nan).to_numpy() for column in parts)
-    fraction: np.ndarray = ((hour * 60.0 + minute) * 60.0 + second) / 86_400.0
-    days: np.ndarray = civil_days(year, month, day) + fraction
-    return days
-
-
-def civil_days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
-    """Days since 1970-01-01 in the Gregorian calendar, [rows] float64 in and out."""
-    shifted = np.floor((14.0 - month) / 12.0)  # 1 in January and February, which end the year before
-    y = year - shifted
-    m = month + 12.0 * shifted - 3.0
-    leap: np.ndarray = np.floor(y / 4.0) - np.floor(y / 100.0) + np.floor(y / 400.0)
-    days: np.ndarray = day + np.floor((153.0 * m + 2.0) / 5.0) + 365.0 * y + leap - 719_469.0
-    return days
+        flags = cells.replace_strict(table, default=float("nan"), return_dtype=pl.Float32)
+        return flags.to_numpy()
+    if feature.date:
+        days = read_dates(cells, feature.date)
+        narrow = as_float32(days)
+        return narrow if np.array_equal(narrow, days, equal_nan=True) else days
+    values = read_numbers(cells, feature.style)
+    return as_float32(values) if feature.type is InputType.FLOAT or feature.rounded else values
 
 
 def _codes(cells: pl.Series, feature: Feature) -> np.ndarray:
-    """[rows] int64 of one category."""
+    """[rows] int32 of one category."""
     table = dict(feature.keys) | dict.fromkeys(missing_keys(), feature.missing)
-    return cells.replace_strict(table, default=feature.other, return_dtype=pl.Int64).to_numpy().astype(np.int64)
+    codes = np.empty(len(cells), dtype=np.int32)
+    for start in range(0, len(cells), CHUNK_ROWS):
+        part = cells.slice(start, CHUNK_ROWS)
+        codes[start : start + CHUNK_ROWS] = part.replace_strict(table, default=feature.other, return_dtype=pl.Int32)
+    return codes

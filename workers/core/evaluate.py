@@ -12,7 +12,8 @@ from shared.events import DatasetRead, Stage
 from shared.specs import Task
 from workers.core import metrics, plots
 from workers.core.columns import trimmed
-from workers.core.encode import parse_numbers
+from workers.core.measures import measure
+from workers.core.numbers import NumberStyle, read_numbers
 from workers.core.progress import Progress, Report, ShouldStop
 from workers.core.report import prediction_columns, write_report
 from workers.core.stored import StoredModel, load_model
@@ -55,7 +56,7 @@ def evaluate(model: Path, data: Path, *, out: Path, report: Report, should_stop:
     rows = frame.filter(pl.Series(scored))
     outputs = stored.model.run(rows, progress)
     # A number beyond the range of float32 gives no finite output; it must not spoil the scores of the others.
-    finite = np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1)
+    finite = np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1) & ~stored.model.overflows(rows)
     if not finite.all():
         warnings.append(f"{_rows(int((~finite).sum()))} set aside: their numbers are too large for the model.")
         scored[scored] = finite
@@ -65,12 +66,14 @@ def evaluate(model: Path, data: Path, *, out: Path, report: Report, should_stop:
         "test": metrics.score(task, values, outputs),
         "baseline": metrics.baseline(task, values, stored.report["baseline_guess"]),
     }
+    measured = measure(task, values, outputs, classes=stored.model.classes, rows=np.flatnonzero(scored) + 1)
     evaluate_s = time.perf_counter() - started
 
     progress.stage(Stage.EXPORT)
     started = time.perf_counter()
     _write_predictions(out, stored, rows, np.flatnonzero(scored), outputs)
     plots.outcome(out, task, values, outputs, stored.model.classes, target)
+    plots.measures(out, measured, values, outputs, stored.model.classes, target)
     timing = {"load": load_s, "evaluate": evaluate_s, "export": time.perf_counter() - started}
     facts = {
         "kind": "evaluate",
@@ -80,6 +83,7 @@ def evaluate(model: Path, data: Path, *, out: Path, report: Report, should_stop:
         "model": stored.report["model"],
         "metrics": scores,
         "headline": metrics.HEADLINE[task],
+        **measured,
         "rows_scored": int(scored.sum()),
         "rows_left_out": int((known & np.isfinite(actual)).sum()),
         "timing_s": {name: round(seconds, 3) for name, seconds in timing.items()},
@@ -96,7 +100,7 @@ def _actual(stored: StoredModel, frame: pl.DataFrame) -> tuple[np.ndarray, list[
     cells = frame.select(trimmed(target)).to_series()
     missing = cells.is_in(MISSING_WORDS).to_numpy()
     if stored.model.task is Task.REGRESSION:
-        actual = parse_numbers(cells).to_numpy().astype(np.float64)
+        actual = read_numbers(cells, NumberStyle(**stored.report.get("target_style", {})))
         what = "is no number"
     else:
         numbers = {name: float(k) for k, name in enumerate(stored.model.classes)}

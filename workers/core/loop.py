@@ -1,13 +1,13 @@
 """The training loop of every model that learns by mini-batches, in full view.
 
 The rows are tensors on the device; each epoch shuffles them once into a copy and walks over contiguous slices with a
-fused optimizer. Nothing inside an epoch waits for the device: losses add up there and are read at its end.
+fused optimizer. Nothing inside an epoch waits for the device: losses add up there and are read at its end. All folds
+are trained as one batched program: their batches, weights and losses have the fold as first dimension.
 """
 
-import copy
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,36 +16,48 @@ from torch import Tensor, nn
 
 from shared.errors import failed
 from shared.events import EpochDone
-from shared.specs import OptimizerName, Task
+from shared.specs import OptimizerName, ScheduleName, Task
+from workers.core.features import Layout
+from workers.core.layers import Expand, PiecewiseLinear
+from workers.core.objective import Objective
 from workers.core.progress import Clock, Progress
+from workers.core.step import Learner, Step, graphed_step, penalised, plain_step, traced_step
 
 # An improvement smaller than this share of the loss, or than this much, does not reset the patience; noise would keep a
 # run alive for ever.
 LEAST_GAIN, LEAST_LOSS_GAIN = 1e-4, 1e-5
 # A validation loss that many times the untrained one will not come back.
 EXPLODED = 1e6
+PLATEAU_FACTOR = 0.5
+CHUNK_ROWS, CPU_CHUNK_ROWS = 16_384, 4_096  # how many rows are encoded or predicted at once
+GRAPHED_BATCH = 1024  # up to here launching kernels takes longer than they do: the step becomes one CUDA graph
+TRACED_UPDATES = 500  # tracing takes as long as 50 to 300 steps, and saves a seventh to a third of each
+ENCODED_BYTES = 2**27  # what an encoding of all rows, kept for the whole training, may take
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Which rows of the matrix learn, and which watch: [n] int64 each."""
+
+    train: Tensor
+    validation: Tensor
 
 
 @dataclass(frozen=True)
 class Data:
-    """The training and validation parts on one device: features [rows, width] float32; targets [rows] int64 class
-    numbers, or [rows, 1] float32 in standardised units."""
+    """The development rows on one device, as `Preprocess` makes them."""
 
     task: Task
     outputs: int
     """Classes, or 1 for regression."""
-    train_x: Tensor
-    train_y: Tensor
-    validation_x: Tensor
-    validation_y: Tensor
-
-    @property
-    def width(self) -> int:
-        return self.train_x.shape[1]
-
-    def loss(self, out: Tensor, y: Tensor) -> Tensor:
-        """Mean cross-entropy of logits [rows, classes], or mean squared error."""
-        return nn.functional.mse_loss(out, y) if self.task is Task.REGRESSION else nn.functional.cross_entropy(out, y)
+    layout: Layout
+    x: Tensor
+    """[rows, D] float32."""
+    y: Tensor
+    """[rows] int64 class numbers, or [rows, 1] float32 in deviations of the target."""
+    folds: tuple[Fold, ...]
+    """One: a hold-out. Several: each row watches in one of them and learns in the others."""
+    objective: Objective
 
 
 @dataclass(frozen=True)
@@ -60,14 +72,21 @@ class Recipe:
     l2: float
     patience_updates: int
     seed: int
+    momentum: float = 0.0
+    nesterov: bool = False
+    schedule: ScheduleName = ScheduleName.CONSTANT
+    warmup: float = 0.0
+    restarts: int = 0
+    clip: float | None = None
 
 
 @dataclass
-class Fit:
+class Descent:
     """A trained body and how it came about."""
 
-    body: nn.Sequential
+    body: nn.Module
     validation_loss: float
+    """The mean over the folds."""
     plan: dict[str, Any]
     """What was done, in plain values: enough to do it again without a clock."""
     curve: list[tuple[float, float]] = field(default_factory=list)
@@ -75,94 +94,264 @@ class Fit:
 
 
 def scaled_batch(rows: int) -> int:
-    """A power of two that gives about thirty updates an epoch, 16 to 1024: one update an epoch teaches nothing."""
-    return int(2 ** min(10, max(4, round(math.log2(max(1, rows) / 30)))))
+    """A power of two that gives about fifty updates an epoch, 16 to 1024: one update an epoch teaches nothing."""
+    return int(2 ** min(10, max(4, round(math.log2(max(1, rows) / 50)))))
 
 
-def descend(body: nn.Sequential, data: Data, recipe: Recipe, *, model: str, progress: Progress, clock: Clock) -> Fit:
-    """Train `body` until the validation loss stops falling, the epochs or the time are over; the best weights come
-    back.
+def descend(body: nn.Module, data: Data, recipe: Recipe, *, model: str, progress: Progress, clock: Clock) -> Descent:
+    """Train `body` until the validation loss stops falling, the epochs or the time are over; each fold's best weights
+    come back.
 
     Raises RunStopped, and RunFailed `training_diverged` when the loss exploded before any epoch was an improvement.
     """
-    optimizer = _optimizer(body, recipe)
-    shuffler = torch.Generator(device=data.train_x.device).manual_seed(recipe.seed)
-    weights = [layer.weight for layer in body if isinstance(layer, nn.Linear)]
-    rows = len(data.train_x)
-    updates = stale = 0
-    best_loss, kept_loss, best_epoch, best_state = math.inf, math.inf, 0, copy.deepcopy(body.state_dict())
+    learnt, data = _encoded(body, data)
+    device, folds = data.x.device, len(data.folds)
+    learning = _padded([fold.train for fold in data.folds])  # [K, rows]
+    rows = learning.shape[1]
+    total = recipe.epochs * -(-rows // recipe.batch)
+    optimizer = _optimizer(learnt, recipe, device)
+    schedule = _Schedule(recipe, optimizer, total=total)
+    take_step = _step(learnt, data, recipe, optimizer, total=total)
+    shuffler = torch.Generator(device=device).manual_seed(recipe.seed)
+    untrained = validation_losses(learnt, data, progress)
+    limit = EXPLODED * max(1.0, *untrained)
+    best = _Best(learnt, folds)
     curve: list[tuple[float, float]] = []
-    ended, untrained = "epochs", validate(body, data)
-    limit = EXPLODED * max(1.0, untrained)
+    updates, stale, ended = 0, 0, "epochs"
     for epoch in range(1, recipe.epochs + 1):
-        body.train()
-        order = torch.randperm(rows, generator=shuffler, device=data.train_x.device)
-        x, y = data.train_x[order], data.train_y[order]
-        total, seen = torch.zeros((), device=x.device), 0
-        for start in range(0, rows, recipe.batch):
-            xb, yb = x[start : start + recipe.batch], y[start : start + recipe.batch]
-            loss = data.loss(body(xb), yb)
-            if recipe.l1:
-                loss = loss + recipe.l1 * torch.stack([weight.abs().sum() for weight in weights]).sum()
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += loss.detach() * len(xb)
-            seen, updates, stale = seen + len(xb), updates + 1, stale + 1
+        learnt.train()
+        order = torch.stack([torch.randperm(rows, generator=shuffler, device=device) for _ in range(folds)])
+        shuffled = learning.gather(1, order)
+        sum_of_losses, seen = torch.zeros((), device=device), 0
+        for x, y in zip(*(_batches(values, shuffled, recipe.batch) for values in (data.x, data.y)), strict=True):
+            size = x.shape[-2]
+            if size == 1 < rows:
+                break  # a single row has no variance to normalise by, and next to no weight
+            schedule.before(updates)
+            sum_of_losses.add_(take_step(x, y), alpha=size)
+            seen, updates, stale = seen + size, updates + 1, stale + 1
             progress.check_now_and_then()
             if clock.is_over():
+                ended = "time"
                 break
-        train_loss, validation_loss = float(total) / seen, validate(body, data)
-        if not math.isfinite(train_loss) or not validation_loss < limit:
+        train_loss, losses = float(sum_of_losses) / seen, validation_losses(learnt, data, progress)
+        if not math.isfinite(train_loss) or not max(losses) < limit:
             ended = "diverged"
             break
-        curve.append((train_loss, validation_loss))
-        if validation_loss < best_loss:
-            best_loss, best_epoch, best_state = validation_loss, epoch, copy.deepcopy(body.state_dict())
-        if validation_loss < kept_loss - max(LEAST_GAIN * kept_loss, LEAST_LOSS_GAIN) or epoch == 1:
-            kept_loss, stale = validation_loss, 0
-        progress.epoch(_event(model, epoch, recipe.epochs, (train_loss, validation_loss), clock))
-        if stale >= recipe.patience_updates:
-            ended = "patience"
-            break
-        if clock.is_over():
-            ended = "time"
+        curve.append((train_loss, sum(losses) / folds))
+        stale = 0 if best.keep(losses, epoch) else stale
+        schedule.after(stale)
+        progress.epoch(_event(model, epoch, recipe.epochs, curve[-1], clock))
+        ended = "patience" if stale >= recipe.patience_updates else ended
+        if ended != "epochs":
             break
     progress.last_epoch()
-    if ended == "diverged" and best_loss > untrained:
+    if ended == "diverged" and any(loss > start for loss, start in zip(best.losses, untrained, strict=True)):
         raise failed(
             "training_diverged",
             f"The loss must not explode; with {recipe.optimizer.value} and lr={recipe.lr:g} it does.",
             "Give a smaller lr=, or leave it out.",
         )
-    body.load_state_dict(best_state)
-    done = {"epochs_done": len(curve), "epoch_kept": best_epoch, "updates": updates, "ended_by": ended}
-    return Fit(body, best_loss, {**asdict(recipe), **done}, curve)
+    best.restore()
+    done = {"epochs_done": len(curve), "epoch_kept": best.epochs, "updates": updates, "ended_by": ended}
+    return Descent(body.eval(), sum(best.losses) / folds, {**asdict(recipe), **done}, curve)
 
 
-def validate(body: nn.Sequential, data: Data, *, chunk_rows: int = 16_384) -> float:
-    """The mean loss on the validation part."""
+def predict_folds(body: nn.Module, data: Data, progress: Progress | None = None) -> list[Tensor]:
+    """What each fold's body says of the fold's validation rows: [n, outputs], or [n, members, outputs]."""
     body.eval()
-    total, rows = 0.0, len(data.validation_x)
+    watching = _padded([fold.validation for fold in data.folds])
+    chunks, chunk_rows = [], CHUNK_ROWS if data.x.is_cuda else CPU_CHUNK_ROWS
     with torch.inference_mode():
-        for start in range(0, rows, chunk_rows):
-            x, y = data.validation_x[start : start + chunk_rows], data.validation_y[start : start + chunk_rows]
-            total += float(data.loss(body(x), y)) * len(x)
-    return total / rows
+        for start in range(0, watching.shape[1], chunk_rows):
+            if progress:
+                progress.check_now_and_then()
+            part = watching[:, start : start + chunk_rows]
+            out = body(data.x[part[0]])[None] if len(data.folds) == 1 else body(data.x[part])
+            chunks.append(out)
+    outputs = torch.cat(chunks, dim=1)
+    return [outputs[k, : len(fold.validation)] for k, fold in enumerate(data.folds)]
 
 
-def _optimizer(body: nn.Sequential, recipe: Recipe) -> torch.optim.Optimizer:
+def validation_losses(body: nn.Module, data: Data, progress: Progress | None = None) -> list[float]:
+    """The mean loss of each fold on its validation rows."""
+    outputs = predict_folds(body, data, progress)
+    losses = [
+        data.objective.validation_loss(out, data.y[fold.validation])
+        for out, fold in zip(outputs, data.folds, strict=True)
+    ]
+    return [float(loss) for loss in torch.stack(losses).cpu()]
+
+
+def fit_descent(  # noqa: PLR0913 - the values of one call of `descend`, and what makes the body
+    make_body: Callable[[], nn.Module],
+    data: Data,
+    recipe: Recipe,
+    *,
+    model: str,
+    progress: Progress,
+    clock: Clock,
+    may_slow_down: bool,
+) -> tuple[Descent, list[str]]:
+    """`descend`, and what to do when it cannot: half the batch where memory ends; where the loss explodes, once, a
+    tenth of the rate, unless a person chose it. The second value says in words what was changed.
+    """
+    notes = list[str]()
+    lowered = not may_slow_down
+    while True:
+        try:
+            torch.manual_seed(recipe.seed)
+            body = make_body().to(data.x.device)
+            return descend(body, data, recipe, model=model, progress=progress, clock=clock), notes
+        except torch.OutOfMemoryError:
+            if recipe.batch <= 16:
+                raise
+            recipe = replace(recipe, batch=recipe.batch // 2)
+            torch.cuda.empty_cache()
+            notes.append(
+                f"`{model}`: the device has no memory for a larger batch; it learnt with batch={recipe.batch}."
+            )
+        except Exception as error:
+            if getattr(error, "code", "") != "training_diverged" or lowered:
+                raise
+            lowered, recipe = True, replace(recipe, lr=recipe.lr / 10)
+            notes.append(f"`{model}`: the loss exploded, so it began again with lr={recipe.lr:g}.")
+
+
+def _encoded(body: nn.Module, data: Data) -> tuple[nn.Module, Data]:
+    """The body without its first layer, and the rows as that layer gives them, where it only encodes and they fit into
+    memory: each epoch would compute them anew.
+    """
+    first = body[0] if isinstance(body, nn.Sequential) else None
+    if not isinstance(body, nn.Sequential) or not isinstance(first, Expand | PiecewiseLinear):
+        return body, data
+    if 4 * len(data.x) * first.width > ENCODED_BYTES:
+        return body, data
+    x = torch.empty(len(data.x), first.width, device=data.x.device)
+    with torch.no_grad():
+        for start in range(0, len(x), CHUNK_ROWS):
+            x[start : start + CHUNK_ROWS] = first(data.x[start : start + CHUNK_ROWS])
+    return body[1:], replace(data, x=x)
+
+
+def _step(body: nn.Module, data: Data, recipe: Recipe, optimizer: torch.optim.Optimizer, *, total: int) -> Step:
+    """The fastest kind of step for a training of at most `total` updates."""
+    learner = Learner(body, data.objective, folds=len(data.folds), l1=recipe.l1, clip=recipe.clip)
+    if data.x.is_cuda and recipe.batch <= GRAPHED_BATCH:
+        return graphed_step(learner, optimizer, batch=recipe.batch)
+    if data.x.is_cpu and total >= TRACED_UPDATES:
+        return traced_step(learner, optimizer, batch=recipe.batch)
+    return plain_step(learner, optimizer)
+
+
+def _batches(values: Tensor, rows: Tensor, batch: int) -> Sequence[Tensor]:
+    """`values[rows]` in slices: rows [K, rows] of [N, ...] to [(K,) batch, ...], the last one shorter."""
+    taken = values.index_select(0, rows.flatten())  # four times as fast as `values[rows]`
+    folds = len(rows)
+    return taken.split(batch) if folds == 1 else taken.view(*rows.shape, *values.shape[1:]).split(batch, dim=1)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class _Best:
+    """The best weights of each fold so far; `losses` and `epochs` say what they reached, and when."""
+
+    def __init__(self, body: nn.Module, folds: int) -> None:
+        self.state = [*body.parameters(), *(b for name, b in body.named_buffers() if "running" in name)]
+        self.kept = [tensor.detach().clone() for tensor in self.state]
+        self.losses, self.epochs = [math.inf] * folds, [0] * folds
+        self.gained_from = [math.inf] * folds  # the losses that the last gains reached
+
+    def keep(self, losses: Sequence[float], epoch: int) -> bool:
+        """Keep the weights of the folds that got better; whether any of them got better by more than noise."""
+        gained = False
+        for k, loss in enumerate(losses):
+            if loss < self.losses[k]:
+                self.losses[k], self.epochs[k] = loss, epoch
+                self._copy(k)
+            least = self.gained_from[k] - max(LEAST_GAIN * self.gained_from[k], LEAST_LOSS_GAIN)
+            if epoch == 1 or loss < least:
+                self.gained_from[k], gained = loss, True
+        return gained
+
+    def restore(self) -> None:
+        """Put the best weights back."""
+        with torch.no_grad():
+            for tensor, kept in zip(self.state, self.kept, strict=True):
+                tensor.copy_(kept)
+
+    def _copy(self, k: int) -> None:
+        one = len(self.losses) == 1
+        with torch.no_grad():
+            for now, kept in zip(self.state, self.kept, strict=True):
+                (kept if one else kept[k]).copy_(now if one else now[k])
+
+
+class _Schedule:
+    """Sets the learning rate before each update."""
+
+    def __init__(self, recipe: Recipe, optimizer: torch.optim.Optimizer, *, total: int) -> None:
+        self.recipe, self.optimizer, self.total = recipe, optimizer, max(1, total)
+        self.shrunk, self.stalled = 1.0, 0
+        self.changes = recipe.schedule is not ScheduleName.CONSTANT or recipe.warmup > 0
+
+    def before(self, updates: int) -> None:
+        """Ahead of update number `updates`, counted from 0."""
+        if not self.changes:
+            return
+        rate = self.recipe.lr * self.factor((updates + 1) / self.total)
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def after(self, stale: int) -> None:
+        """At the end of an epoch; `stale` updates were taken since the last improvement."""
+        if stale == 0:
+            self.stalled = 0
+        elif stale - self.stalled >= self.recipe.patience_updates / 4:
+            self.shrunk, self.stalled = self.shrunk * PLATEAU_FACTOR, stale
+
+    def factor(self, done: float) -> float:
+        """What the learning rate is multiplied with after this share of all updates."""
+        recipe = self.recipe
+        if done < recipe.warmup:
+            return done / recipe.warmup
+        rest = (done - recipe.warmup) / (1.0 - recipe.warmup)
+        match recipe.schedule:
+            case ScheduleName.STEP:
+                return float(0.1 ** min(2, math.floor(3 * rest)))
+            case ScheduleName.EXPONENTIAL:
+                return float(0.01**rest)
+            case ScheduleName.COSINE:
+                turns = rest * (recipe.restarts + 1)
+                return (1.0 + math.cos(math.pi * (turns - math.floor(turns) if rest < 1 else 1.0))) / 2.0
+            case ScheduleName.PLATEAU:
+                return self.shrunk
+        return 1.0
+
+
+def _optimizer(body: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
     """The optimizer with l2 on weights only: in the gradient for SGD and Adam, decoupled for AdamW."""
-    biases = [parameter for name, parameter in body.named_parameters() if name.endswith("bias")]
-    weights = [parameter for name, parameter in body.named_parameters() if not name.endswith("bias")]
-    groups = [{"params": weights, "weight_decay": recipe.l2}, {"params": biases, "weight_decay": 0.0}]
+    weights = penalised(body)
+    decays = {id(weight) for weight in weights}
+    others = [p for p in body.parameters() if id(p) not in decays]
+    groups = [{"params": weights, "weight_decay": recipe.l2}, {"params": others, "weight_decay": 0.0}]
+    cuda = device.type == "cuda"
+    # A captured step reads the rate from the device.
+    lr: float | Tensor = torch.tensor(recipe.lr, device=device) if cuda else recipe.lr
     match recipe.optimizer:
-        case OptimizerName.SGD:
-            return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
+        case OptimizerName.SGD | OptimizerName.GD:
+            return torch.optim.SGD(groups, lr=lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)
         case OptimizerName.ADAM:
-            return torch.optim.Adam(groups, lr=recipe.lr, fused=True)
+            return torch.optim.Adam(groups, lr=lr, fused=True, capturable=cuda)
         case OptimizerName.ADAMW:
-            return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+            return torch.optim.AdamW(groups, lr=lr, fused=True, capturable=cuda)
+
+
+def _padded(rows: Sequence[Tensor]) -> Tensor:
+    """[K, most] int64: shorter folds begin again, so that all have the same length."""
+    most = max(len(one) for one in rows)
+    return torch.stack([one.repeat(-(-most // len(one)))[:most] for one in rows])
 
 
 def _event(model: str, epoch: int, epochs: int, losses: Sequence[float], clock: Clock) -> EpochDone:

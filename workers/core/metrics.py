@@ -1,7 +1,8 @@
 """Scores of predictions, by scikit-learn; a score that is not defined is None, never NaN."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn import metrics as sk
@@ -10,8 +11,15 @@ from shared.specs import Task
 
 Scores = dict[str, float | None]
 
+_OF_CLASSES = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+NAMES = {Task.BINARY: _OF_CLASSES, Task.MULTICLASS: _OF_CLASSES, Task.REGRESSION: ("r2", "rmse", "mse", "mae")}
+"""Every score of a task."""
+
 HEADLINE = {Task.BINARY: "roc_auc", Task.MULTICLASS: "f1", Task.REGRESSION: "r2"}
 LOWER_IS_BETTER = frozenset(("log_loss", "rmse", "mse", "mae"))
+
+MOST_CLASSES = 100
+"""A table of more classes is read by nobody."""
 
 
 def score(task: Task, actual: np.ndarray, predicted: np.ndarray) -> Scores:
@@ -21,11 +29,11 @@ def score(task: Task, actual: np.ndarray, predicted: np.ndarray) -> Scores:
     [rows], in the target's unit. Precision, recall and F1 are macro averages over the classes that occur in either.
     """
     if len(actual) == 0:
-        return dict.fromkeys(("r2", "rmse", "mse", "mae") if task is Task.REGRESSION else _CLASS_METRICS)
+        return dict.fromkeys(NAMES[task])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # undefined scores are said with None
         scores = _regression(actual, predicted) if task is Task.REGRESSION else _classification(actual, predicted)
-    return {name: float(value) if value is not None and np.isfinite(value) else None for name, value in scores.items()}
+    return _finite(scores)
 
 
 def baseline(task: Task, actual: np.ndarray, guess: Sequence[float]) -> Scores:
@@ -37,7 +45,32 @@ def baseline(task: Task, actual: np.ndarray, guess: Sequence[float]) -> Scores:
     return score(task, actual, np.tile(np.array(guess), (len(actual), 1)))
 
 
-_CLASS_METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+def per_class(actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """One row of scores for each class against the rest, as they stand in `classes`; of more than 100 classes, those
+    with the most rows. A score is None where nothing was there to divide by.
+    """
+    counts = np.bincount(actual, minlength=len(classes))
+    shown = np.sort(np.argsort(-counts, kind="stable")[:MOST_CLASSES])
+    precision, recall, f1, support = sk.precision_recall_fscore_support(
+        actual, predicted.argmax(axis=1), labels=shown, average=None, zero_division=np.nan
+    )
+    scores = [
+        {
+            "precision": precision[k],
+            "recall": recall[k],
+            "f1": f1[k],
+            "roc_auc": _one_auc(actual == one, predicted, one),
+        }
+        for k, one in enumerate(shown)
+    ]
+    return [{"class": classes[one], "support": int(support[k]), **_finite(scores[k])} for k, one in enumerate(shown)]
+
+
+def normalised(predicted: np.ndarray) -> np.ndarray:
+    """[rows, classes] float64 probabilities whose rows sum to one as exactly as they can."""
+    probabilities = predicted.astype(np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def _regression(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
@@ -48,8 +81,7 @@ def _regression(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float | 
 
 def _classification(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
     labels = predicted.argmax(axis=1)
-    probabilities = predicted.astype(np.float64)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    probabilities = normalised(predicted)
     precision, recall, f1, _ = sk.precision_recall_fscore_support(actual, labels, average="macro", zero_division=0)
     return {
         "accuracy": sk.accuracy_score(actual, labels),
@@ -71,3 +103,11 @@ def _roc_auc(actual: np.ndarray, probabilities: np.ndarray) -> float | None:
     if classes == 2:
         return float(sk.roc_auc_score(actual, probabilities[:, 1]))
     return float(sk.roc_auc_score(actual, probabilities, multi_class="ovr", average="macro", labels=np.arange(classes)))
+
+
+def _one_auc(positive: np.ndarray, predicted: np.ndarray, one: int) -> float | None:
+    return float(sk.roc_auc_score(positive, predicted[:, one])) if 0 < positive.sum() < len(positive) else None
+
+
+def _finite(scores: Mapping[str, float | None]) -> Scores:
+    return {name: float(value) if value is not None and np.isfinite(value) else None for name, value in scores.items()}

@@ -17,19 +17,32 @@ _DPI = 110
 _MOST_CLASSES = 20  # more are drawn as the most frequent ones and the rest
 _MOST_NUMBERS = 12  # more than that many classes leave no room for numbers in the squares
 _MOST_POINTS = 5_000
+_PANELS_IN_A_ROW = 3
 
 
-def loss_curve(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]], task: Task) -> None:
-    """Training and validation loss of every candidate, one panel each: their epochs differ in number and meaning."""
-    figure = Figure(figsize=(5.2 * len(curves), 4.2), layout="constrained")
-    for axes, (name, curve) in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True):
+def loss_curve(
+    path: Path,
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    task: Task,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """Training and validation loss of every candidate, one panel each: their epochs differ in number and meaning.
+
+    `labels` names the loss of a candidate where it is not the one that suits the task.
+    """
+    columns = min(len(curves), _PANELS_IN_A_ROW)
+    lines = -(-len(curves) // columns)
+    figure = Figure(figsize=(5.2 * columns, 4.2 * lines), layout="constrained")
+    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    usual = "Mean squared error (standardised)" if task is Task.REGRESSION else "Cross-entropy"
+    for axes, (name, curve) in zip(panels, curves.items(), strict=False):
         epochs = np.arange(1, len(curve) + 1)
         marker = "o" if len(curve) < 3 else None
         for k, part in enumerate(("training", "validation")):
             axes.plot(epochs, [losses[k] for losses in curve], label=part, marker=marker, linewidth=1.6)
         axes.set_title(_plain(f"Loss of {name}"))
         axes.set_xlabel("Epoch")
-        axes.set_ylabel("Mean squared error (standardised)" if task is Task.REGRESSION else "Cross-entropy")
+        axes.set_ylabel((labels or {}).get(name, usual))
         axes.xaxis.get_major_locator().set_params(integer=True)
         if marker:
             axes.set_xticks(epochs)
@@ -37,6 +50,8 @@ def loss_curve(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]], 
             axes.set_yscale("log")
         axes.grid(alpha=0.3)
         axes.legend()
+    for axes in panels[len(curves) :]:
+        axes.set_axis_off()
     _save(figure, path)
 
 
@@ -48,6 +63,16 @@ def outcome(
         predicted_vs_true(out / "predicted_vs_true.png", actual, outputs, target)
     else:
         confusion(out / "confusion_matrix.png", actual, outputs.argmax(axis=1), classes, target)
+
+
+def measures(
+    out: Path, measured: Mapping[str, Any], actual: np.ndarray, outputs: np.ndarray, classes: Sequence[str], target: str
+) -> None:
+    """`reliability.png` or `residuals.png`, after the task."""
+    if measured.get("calibration") is not None:
+        reliability(out / "reliability.png", measured["calibration"], classes, target)
+    else:
+        residuals(out / "residuals.png", actual, outputs, target)
 
 
 def predicted_vs_true(path: Path, actual: np.ndarray, predicted: np.ndarray, target: str) -> None:
@@ -97,6 +122,56 @@ def confusion(path: Path, actual: np.ndarray, predicted: np.ndarray, classes: Se
     axes.set_title(_plain(f"Confusion matrix of {_short(target, 24)},\n{len(actual):,} test rows"))
     axes.set_xlabel("Predicted")
     axes.set_ylabel("True")
+    _save(figure, path)
+
+
+def reliability(path: Path, measured: Mapping[str, Any], classes: Sequence[str], target: str) -> None:
+    """What `calibration.calibration` measured: the observed share of each bin, with its 95 % interval, over the
+    probability that was predicted; a probability that means what it says lies on the diagonal.
+    """
+    bins = measured["bins"]
+    predicted, observed = ([one[key] for one in bins] for key in ("predicted", "observed"))
+    below, above = ([one["interval"][end] for one in bins] for end in (0, 1))
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle="--", label="perfect")
+    axes.vlines(predicted, below, above, color="tab:blue", alpha=0.4, linewidth=3, label="95 % interval")
+    axes.plot(predicted, observed, marker="o", markersize=5, linewidth=1.2, color="tab:blue", label="observed")
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    rows = sum(one["count"] for one in bins)
+    measures = "" if not bins else f"\ncalibration error {measured['ece']:.3f}, Brier score {measured['brier']:.3f}"
+    axes.set_title(_plain(f"Reliability of {_short(target, 30)}, {rows:,} test rows{measures}"))
+    what = f"“{_without_middle(classes[1], 30)}”" if len(classes) == 2 else "the class that is named"
+    axes.set_xlabel(_plain(f"Predicted probability of {what}"))
+    axes.set_ylabel("Share of rows where it was so")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
+    _save(figure, path)
+
+
+def residuals(path: Path, actual: np.ndarray, predicted: np.ndarray, target: str) -> None:
+    """The error of each test row over its prediction, and how often each error occurs."""
+    errors = predicted.astype(np.float64) - actual
+    step = max(1, len(actual) // _MOST_POINTS)
+    figure = Figure(figsize=(7.2, 4.8), layout="constrained")
+    axes, counts = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
+    axes.scatter(
+        predicted[::step],
+        errors[::step],
+        s=12 if len(errors) > 200 else 30,
+        alpha=0.5 if len(errors) < 1000 else 0.25,
+        edgecolors="none",
+    )
+    figure.suptitle(_plain(f"Errors in {_short(target, 40)}, {len(actual):,} test rows"), fontsize="large")
+    axes.set_xlabel(_plain(f"Predicted {_short(target, 40)}"))
+    axes.set_ylabel("Error: predicted minus true")
+    axes.tick_params(axis="x", labelrotation=30)
+    counts.hist(errors, bins=min(50, max(5, int(len(errors) ** 0.5))), orientation="horizontal")
+    counts.set_xlabel("Rows")
+    for panel in (axes, counts):
+        panel.axhline(0, color="black", linewidth=1, linestyle="--")
+        panel.grid(alpha=0.3)
     _save(figure, path)
 
 

@@ -12,7 +12,7 @@ from workers.core.progress import Progress, Report, ShouldStop
 from workers.core.reading import Table
 from workers.core.report import prediction_columns, write_report
 from workers.core.stored import StoredModel, free_names, load_model
-from workers.core.words import BLANK, NUMBER, missing_pattern, padded, whole
+from workers.core.words import BLANK, missing_pattern, whole
 
 
 def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: ShouldStop) -> dict[str, Any]:
@@ -35,7 +35,8 @@ def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: 
     progress.stage(Stage.PREDICT)
     started = time.perf_counter()
     outputs = stored.model.run(frame, progress)
-    for row in np.flatnonzero(~np.isfinite(outputs.reshape(frame.height, -1)).all(axis=1)).tolist():
+    beyond = stored.model.overflows(frame) | ~np.isfinite(outputs.reshape(frame.height, -1)).all(axis=1)
+    for row in np.flatnonzero(beyond).tolist():
         notes.setdefault(row, "its numbers are too large for the model")
     labels = stored.model.labels(outputs) if stored.model.classes else []
     ours = prediction_columns(task, outputs, stored.model.classes, labels)
@@ -58,9 +59,8 @@ def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: 
 def _notes(stored: StoredModel, table: Table) -> dict[int, str]:
     """The reason why a row (from 0) cannot be read, for each such row."""
     notes = {row: f"the row {reason}" for row, reason in table.unreadable.items()}
-    readable = rf"{missing_pattern()}|{padded(NUMBER)}|{BLANK}*"
-    for name in stored.number_columns:
-        wrong = ~table.frame[name].str.contains(whole(readable))
+    for name, pattern in stored.number_patterns.items():
+        wrong = ~table.frame[name].str.contains(whole(rf"{missing_pattern()}|{pattern}|{BLANK}*"))
         for row in wrong.arg_true():
             if row not in table.unreadable:
                 reason = f"`{name}` must be a number, not {_shorten(table.frame[name][row])}"

@@ -1,7 +1,7 @@
 """What a run tells while it works, and when it has to end: one object that the long stages ask."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from shared.errors import RunStopped
@@ -54,23 +54,30 @@ class Progress:
             self._told, self._untold = time.monotonic(), None
 
 
-@dataclass(frozen=True)
 class Clock:
-    """The time that one model may train; it decides when to stop, and nothing else."""
+    """The time that one model may train; it decides when to stop, and nothing else.
 
-    started: float
-    budget_s: float
+    Whoever trains asks it at points that depend on the data and the seed alone, so the numbers of the questions that it
+    answered with yes say all that the clock did: a repeat that follows them needs no clock.
+    """
 
-    @classmethod
-    def start(cls, budget_s: float) -> "Clock":
-        return cls(time.monotonic(), budget_s)
+    def __init__(self, budget_s: float, *, follow: Sequence[int] | None = None) -> None:
+        """`follow` holds the numbers of the questions to answer with yes; the time counts for nothing then."""
+        self.started, self.budget_s = time.monotonic(), budget_s
+        self.follow = None if follow is None else frozenset(follow)
+        self.asked, self.over_at = 0, list[int]()
 
     def seconds(self) -> float:
         """Since the start."""
         return time.monotonic() - self.started
 
-    def is_over(self) -> bool:
-        return self.seconds() >= self.budget_s
+    def is_over(self, share: float = 1.0) -> bool:
+        """Whether this share of the time has passed."""
+        self.asked += 1
+        over = self.seconds() >= share * self.budget_s if self.follow is None else self.asked in self.follow
+        if over:
+            self.over_at.append(self.asked)
+        return over
 
     def eta_s(self, done: int, of: int) -> float:
         """Seconds until the last of `of` epochs, or until the time is over, whichever comes first."""

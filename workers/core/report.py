@@ -70,6 +70,11 @@ def dialect_from_plain(plain: dict[str, Any] | None) -> Dialect | None:
         quote=plain["quote"],
         has_header=plain["has_header"],
         columns=tuple(plain["columns"]),
+        # Older reports lack what follows.
+        escape=plain.get("escape", ""),
+        header_rows=plain.get("header_rows", 1),
+        preamble=plain.get("preamble", 0),
+        first_line=plain.get("first_line", 1),
     )
 
 

@@ -67,13 +67,24 @@ class Model:
         values = np.concatenate(chunks)
         return values[:, 0] if self.task is Task.REGRESSION else values
 
+    def overflows(self, frame: pl.DataFrame) -> np.ndarray:
+        """[rows] bool: rows with a number that no float32 holds; whatever is said of them would be about infinity."""
+        beyond = np.zeros(frame.height, dtype=bool)
+        for one in self.inputs:
+            if one.type is InputType.FLOAT:
+                beyond |= np.isinf(as_float32(parse_numbers(frame[one.column]).to_numpy()))
+        return beyond
+
     def labels(self, probabilities: np.ndarray) -> list[str]:
         """The class of each row, as the file's own `label` output says it."""
         return [self.classes[k] for k in probabilities.argmax(axis=1)] if len(probabilities) else []
 
     def labels_of(self, frame: pl.DataFrame) -> list[str]:
         """The `label` output itself, for checks."""
-        return [str(label) for label in self._session.run(["label"], self._fed(frame))[0]]
+        labels = list[str]()
+        for start in range(0, max(1, frame.height), CHUNK_ROWS):
+            labels += map(str, self._session.run(["label"], self._fed(frame.slice(start, CHUNK_ROWS)))[0])
+        return labels
 
     def _fed(self, frame: pl.DataFrame) -> dict[str, Any]:
         feed: dict[str, Any] = {}

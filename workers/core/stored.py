@@ -12,6 +12,7 @@ from workers.core.reading import Table, read_like
 from workers.core.report import dialect_from_plain, read_report
 from workers.core.runtime import Model, missing_columns
 from workers.core.split import row_hashes
+from workers.core.words import NUMBER, padded
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,10 @@ class StoredModel:
         return dialect_from_plain(self.report["dialect"])
 
     @property
-    def number_columns(self) -> list[str]:
-        """The features where the model wants a number."""
-        return [c["name"] for c in self.report["columns"] if c["used"] and c["kind"] == "number"]
+    def number_patterns(self) -> dict[str, str]:
+        """The features where the model wants a number, and what a cell of one looks like."""
+        numbers = [c for c in self.report["columns"] if c["used"] and c["kind"] == "number"]
+        return {c["name"]: c.get("pattern", padded(NUMBER)) for c in numbers}
 
     def read(self, data: Path, *, tolerate: bool) -> Table:
         """The table of a file that is written like the training file. Raises RunFailed as `reading` and `require` do.
@@ -43,7 +45,7 @@ class StoredModel:
             if table.frame.width == len(names) - 1:
                 names.remove(self.model.target)
             if table.frame.width == len(names):
-                table.frame.columns = names
+                table.rename(names)
         self.require(table.frame)
         return table
 
@@ -65,7 +67,7 @@ class StoredModel:
         """Whether equal rows have hashes of their own, so that one hash says little of one row, see `split.py`."""
         return bool(self.report.get("hash_counted", False))
 
-    def row_hashes(self, frame: pl.DataFrame) -> list[str] | None:
+    def row_hashes(self, frame: pl.DataFrame) -> pl.Series | None:
         """The rows' hashes as the train run counted them; None where the table lacks a column that they need."""
         columns: list[str] = self.report["hash_columns"]
         if missing_columns(columns, frame.columns):

@@ -1,6 +1,5 @@
 """What is predicted: the target column, the task, the classes, and which rows can be learnt from."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,14 +7,19 @@ import numpy as np
 import polars as pl
 
 from shared.errors import Problem, RunFailed, failed
-from shared.specs import Task, TrainSpec
-from workers.core.columns import MOSTLY, trimmed
-from workers.core.words import MISSING_WORDS, NUMBER, whole
+from shared.specs import TableSpec, Task
+from workers.core.columns import as_table, first_stray
+from workers.core.kinds import MOSTLY, Values, as_number, column_values, quote
+from workers.core.names import unknown_column
+from workers.core.numbers import PLAIN, NumberStyle, read_numbers
+from workers.core.table import Table
+from workers.core.words import MISSING_WORDS, NUMBER, SPACE, whole
 
 TARGET_NAMES = ("target", "label", "y", "class")
 LEAST_ROWS = 20
 MOST_INTEGER_CLASSES = 20
 LEAST_CLASS_ROWS = 3
+FEWEST_STEPS = 100  # of float32, between the least and the largest number of a target
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,13 @@ class Target:
     """[rows] bool: rows that have a target."""
     values: np.ndarray
     """[rows] float64 for regression (NaN where not usable), int64 class numbers otherwise (-1 where not usable)."""
+    style: NumberStyle = PLAIN
+    """How the numbers of a regression are written; predictions are plain numbers."""
     inferred: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def find_target(names: Sequence[str], spec: TrainSpec) -> tuple[str, tuple[str, ...]]:
+def find_target(names: Sequence[str], spec: TableSpec) -> tuple[str, tuple[str, ...]]:
     """The name of the target and what was inferred about it. Checks `drop` too, so that all wrong names are told at
     once.
 
@@ -58,38 +64,31 @@ def find_target(names: Sequence[str], spec: TrainSpec) -> tuple[str, tuple[str, 
     return name, inferred
 
 
-def understand_target(frame: pl.DataFrame, name: str, told: Task | None) -> Target:
-    """The target's rows, task and classes.
+def understand_target(table: Table | pl.DataFrame, name: str, told: Task | None, *, comma: bool = False) -> Target:
+    """The target's rows, task and classes. `comma`: in doubt, a comma is a decimal comma.
 
     Raises RunFailed: `target_all_missing`, `target_one_class`, `target_not_numeric`, `too_many_classes`,
     `task_not_binary`, `too_few_rows`.
     """
-    cells = frame.select(trimmed(name)).to_series()
+    cells = as_table(table).column(name).str.strip_chars(SPACE)
     present = ~cells.is_in(MISSING_WORDS)
     if not present.any():
+        which = "its only cell" if len(cells) == 1 else f"every one of the {len(cells):,} cells"
         raise failed(
             "target_all_missing",
-            f"The target must be known in some rows; every one of the {len(cells)} cells of `{name}` is missing.",
+            f"The target must be known in some rows; {which} of `{name}` is missing.",
             "Name another column with target=COLUMN.",
         )
-    numeric = cells.str.contains(whole(NUMBER)) & present
-    task, sentence = (told, "") if told is not None else _infer_task(name, cells, present, numeric)
+    values = column_values(name, cells)
+    style = _style(values, told, comma=comma)
+    numbers = values.count(values.cells.str.contains(whole(style.pattern)))
+    task, sentence = (told, "") if told is not None else _infer_task(values, style, numbers)
     inferred = (sentence,) if sentence else ()
     if task is Task.REGRESSION:
-        return _regression(name, cells, present, numeric, inferred)
+        return _regression(values, cells, present, style, inferred)
+    if told is None and _is_torn(values, numbers):
+        raise _not_numeric(values, cells, style)
     return _classification(name, cells, present, told, inferred)
-
-
-def unknown_column(code: str, word: str, name: str, names: Sequence[str]) -> Problem:
-    """The problem of a word that names no column, with the nearest name or all of them."""
-    folded = {known.lower(): known for known in names}
-    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
-    if near:
-        hint = f"Did you mean `{folded[near[0]]}`?"
-    else:
-        shown = ", ".join(f"`{known}`" for known in names[:20])
-        hint = f"The columns are {shown}{' and more' if len(names) > 20 else ''}."
-    return Problem(code=code, message=f"{word} must name columns of the file; `{name}` is none of them.", hint=hint)
 
 
 def _likely_target(names: Sequence[str]) -> tuple[str, str]:
@@ -100,52 +99,88 @@ def _likely_target(names: Sequence[str]) -> tuple[str, str]:
     return names[-1], "the last column"
 
 
-def _infer_task(name: str, cells: pl.Series, present: pl.Series, numeric: pl.Series) -> tuple[Task, str]:
-    total = int(present.sum())
-    if int(numeric.sum()) >= MOSTLY * total:
-        values = cells.filter(numeric).cast(pl.Float64)
-        whole_numbers, distinct = bool((values == values.floor()).all()), values.n_unique()
+def _style(values: Values, told: Task | None, *, comma: bool) -> NumberStyle:
+    """How the target's numbers are written, where it is one."""
+    if told not in {None, Task.REGRESSION} or bool(values.cells.str.contains(whole(NUMBER)).all()):
+        return PLAIN
+    reading = as_number(values, comma=comma)
+    return reading.style if reading else PLAIN
+
+
+def _infer_task(values: Values, style: NumberStyle, numbers: int) -> tuple[Task, str]:
+    name = values.name
+    if numbers >= MOSTLY * values.total:
+        known = read_numbers(values.cells, style)
+        known = np.unique(known[np.isfinite(known)])
         change = "change it with task=multiclass or task=binary"
-        if not whole_numbers and distinct > 1:
+        if not np.all(known == np.floor(known)) and len(known) > 1:
             return Task.REGRESSION, f"Task: regression, because `{name}` holds numbers with fractions; {change}."
-        if distinct > MOST_INTEGER_CLASSES:
+        if len(known) > MOST_INTEGER_CLASSES:
             return (
                 Task.REGRESSION,
-                f"Task: regression, because `{name}` holds {distinct} different whole numbers; {change}.",
+                f"Task: regression, because `{name}` holds {len(known)} different whole numbers; {change}.",
             )
-    classes = cells.filter(present).n_unique()
-    task = Task.BINARY if classes == 2 else Task.MULTICLASS
-    numbers = bool((numeric | ~present).all())
-    change = "change it with task=regression" if numbers else "change the target with target=COLUMN"
-    return task, f"Task: {task.value}, because `{name}` has {classes} different values; {change}."
+    task = Task.BINARY if values.distinct == 2 else Task.MULTICLASS
+    change = "change it with task=regression" if numbers == values.total else "change the target with target=COLUMN"
+    return task, f"Task: {task.value}, because `{name}` has {values.distinct} different values; {change}."
+
+
+def _is_torn(values: Values, numbers: int) -> bool:
+    """Whether most cells are numbers, too many different ones to be classes, and too few to learn numbers."""
+    different = int(values.cells.str.contains(whole(NUMBER)).sum())
+    return values.total / 2 <= numbers < MOSTLY * values.total and different > MOST_INTEGER_CLASSES
+
+
+def _not_numeric(values: Values, cells: pl.Series, style: NumberStyle) -> RunFailed:
+    row, cell = first_stray(cells, style.pattern) or (1, cells[0])
+    text = values.total - values.count(values.cells.str.contains(whole(style.pattern)))
+    return failed(
+        "target_not_numeric",
+        f"Regression needs numbers; target `{values.name}` is text in {text:,} of {values.total:,} rows, first at row "
+        f"{row}: {quote(cell)}.",
+        "Clean it or pick another target with target=COLUMN; for words as classes use task=multiclass.",
+    )
 
 
 def _regression(
-    name: str, cells: pl.Series, present: pl.Series, numeric: pl.Series, inferred: tuple[str, ...]
+    values: Values, cells: pl.Series, present: pl.Series, style: NumberStyle, inferred: tuple[str, ...]
 ) -> Target:
-    total, numbers = int(present.sum()), int(numeric.sum())
+    name, known = values.name, read_numbers(cells, style)
+    usable = np.isfinite(known) & present.to_numpy()
+    total, numbers = values.total, int(usable.sum())
     if numbers < MOSTLY * total:
-        example = cells.filter(present & ~numeric)[0]
-        raise failed(
-            "target_not_numeric",
-            f"Regression needs numbers; in `{name}` only {numbers} of {total} cells are numbers, and "
-            f"{example!r} is none.",
-            "Leave task= out or use task=multiclass; name another column with target=COLUMN.",
-        )
+        raise _not_numeric(values, cells, style)
     _refuse_few_rows(name, numbers)
-    values = cells.set(~numeric, None).cast(pl.Float64)
-    if values.n_unique() - int(values.null_count() > 0) < 2:
+    if np.ptp(known[usable]) == 0:
         raise failed(
             "target_one_class",
-            f"The target must vary; every cell of `{name}` is {cells.filter(numeric)[0]!r}.",
+            f"The target must vary; every cell of `{name}` is {quote(cells.filter(pl.Series(usable))[0])}.",
             "Name another column with target=COLUMN.",
         )
+    _refuse_out_of_range(name, known[usable])
     warnings = _set_aside(name, cells.filter(~present))
     if total > numbers:
-        warnings += (f"{total - numbers} rows were set aside: their `{name}` is no number.",)
-    return Target(
-        name, Task.REGRESSION, (), numeric.to_numpy(), values.fill_null(np.nan).to_numpy(), inferred, warnings
-    )
+        row, cell = first_stray(cells, style.pattern) or (1, cells[0])
+        rows = "1 row was set aside: its" if total == numbers + 1 else f"{total - numbers} rows were set aside: their"
+        warnings += (f"{rows} `{name}` is no number, first in row {row}: {quote(cell)}.",)
+    if not style.is_plain:
+        inferred += (
+            f"Target: the numbers of `{name}` are written with {style.said()}; predictions are plain numbers.",
+        )
+    return Target(name, Task.REGRESSION, (), usable, np.where(usable, known, np.nan), style, inferred, warnings)
+
+
+def _refuse_out_of_range(name: str, known: np.ndarray) -> None:
+    """A model's predictions are float32: they must be able to hold the target, and to tell its values apart."""
+    low, high = float(known.min()), float(known.max())
+    largest = max(abs(low), abs(high))
+    if largest > np.finfo(np.float32).max or np.ptp(known) < FEWEST_STEPS * float(np.spacing(np.float32(largest))):
+        raise failed(
+            "target_out_of_range",
+            "Predictions are numbers of 7 digits, at most 3.4e38; the numbers of "
+            f"`{name}` go from {low!r} to {high!r}, which they cannot tell apart.",
+            "Give the target in another unit, or as the difference from a fixed value.",
+        )
 
 
 def _classification(
@@ -156,7 +191,7 @@ def _classification(
     if len(classes) == 1:
         raise failed(
             "target_one_class",
-            f"A target needs at least two classes; every cell of `{name}` is {classes[0]!r}.",
+            f"A target needs at least two classes; every cell of `{name}` is {quote(classes[0])}.",
             "Name another column with target=COLUMN.",
         )
     if told is Task.BINARY and len(classes) != 2:
@@ -166,21 +201,22 @@ def _classification(
             "Use task=multiclass, or leave task= out.",
         )
     _refuse_few_rows(name, total)
-    rare = sum(1 for count in counts.values() if count < LEAST_CLASS_ROWS)
-    if rare > len(classes) / 2:
+    rare = [value for value, count in counts.items() if count < LEAST_CLASS_ROWS]
+    if len(rare) > len(classes) / 2:
+        row = int(cells.is_in(rare).arg_true()[0])
         raise failed(
             "too_many_classes",
-            f"A class needs at least {LEAST_CLASS_ROWS} rows; {rare} of the {len(classes)} classes of "
-            f"`{name}` have fewer.",
+            f"A class needs at least {LEAST_CLASS_ROWS} rows; {len(rare)} of the {len(classes)} classes of "
+            f"`{name}` have fewer, first in row {row + 1}: {quote(cells[row])}.",
             "Name another column with target=COLUMN, or merge rare classes; for a number use task=regression.",
         )
     task = Task.BINARY if len(classes) == 2 else Task.MULTICLASS
     numbers = {value: k for k, value in enumerate(classes)}
-    values = np.array([numbers.get(cell, -1) for cell in cells], dtype=np.int64)
+    values = cells.replace_strict(numbers, default=-1, return_dtype=pl.Int64).to_numpy().copy()
     usable = present.to_numpy()
     values[~usable] = -1
     warnings = _set_aside(name, cells.filter(~present))
-    return Target(name, task, classes, usable, values, inferred, warnings)
+    return Target(name, task, classes, usable, values, PLAIN, inferred, warnings)
 
 
 def _in_order(values: dict[str, int]) -> tuple[str, ...]:
@@ -202,8 +238,8 @@ def _refuse_few_rows(name: str, rows: int) -> None:
 def _set_aside(name: str, missing: pl.Series) -> tuple[str, ...]:
     if missing.is_empty():
         return ()
-    rows = "1 row was" if len(missing) == 1 else f"{len(missing)} rows were"
+    rows = "1 row was set aside: its" if len(missing) == 1 else f"{len(missing)} rows were set aside: their"
     # A word such as None may be a class to the person: they have to see that it was taken as a gap.
-    words = sorted(set(missing) - {""})
+    words = sorted(set(missing.unique()) - {""})
     written = f" (written {', '.join(map(repr, words))})" if words else ""
-    return (f"{rows} set aside: their target `{name}` is missing{written}.",)
+    return (f"{rows} target `{name}` is missing{written}.",)

@@ -35,9 +35,13 @@ MISSING_WORDS = (
     "<NA>", "#N/A", "#NA", "nil", "NIL", "NaT", ".",
 )  # fmt: skip
 
-TRUE_WORDS = ("true", "yes", "y", "t")
-FALSE_WORDS = ("false", "no", "n", "f")
-BOOLEAN_PAIRS = (("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"))
+# English, German, French, Spanish (with and without its accent), Italian, Portuguese, Dutch.
+BOOLEAN_PAIRS = (
+    ("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("ja", "nein"), ("oui", "non"),
+    ("si", "no"), ("sí", "no"), ("sì", "no"), ("sim", "não"), ("ja", "nee"),
+)  # fmt: skip
+TRUE_WORDS = tuple(dict.fromkeys(true for true, _ in BOOLEAN_PAIRS))
+FALSE_WORDS = tuple(dict.fromkeys(false for _, false in BOOLEAN_PAIRS))
 
 
 def with_blanks(word: str) -> tuple[str, ...]:

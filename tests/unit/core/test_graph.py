@@ -18,8 +18,10 @@ from torch import nn
 from shared.specs import ModelName, Task, TrainSpec
 from workers.core.columns import understand
 from workers.core.encode import InputType, encode, fit_features
-from workers.core.features import Network, Preprocess, run_network
+from workers.core.features import Preprocess
 from workers.core.graph import build_graph
+from workers.core.layers import Dense, Expand
+from workers.core.predictor import NetMember, Predictor
 from workers.core.runtime import Model
 from workers.core.train import train
 
@@ -48,30 +50,33 @@ def _frame() -> pl.DataFrame:
             "day": [f"20{i % 30:02d}-{i % 12 + 1:02d}-{i % 28 + 1:02d}" for i in k],
             "moment": [f"2024-01-{i % 28 + 1:02d}T{i % 24:02d}:30:00" if i % 9 else "" for i in k],
             "color": [("red", "green", " blue", "?")[i % 4] for i in k],
+            "price": [f"${i * 37:,}.50" if i % 8 else "(5)" for i in k],
+            "said": [f"({('good', 'BAD')[i % 2]} work, no. {i}) {('red', 'Blue')[i // 2 % 2]}!" for i in k],
+            "due": [f"{i % 28 + 1}/{i % 12 + 1}/2024 {i % 12 + 1}:05 {'ap'[i % 2]}m" for i in k],
             "y": [str(i % 3) for i in k],
         }
     )
 
 
 @pytest.fixture(scope="module")
-def exported() -> tuple[Network, tuple, Model]:
+def exported() -> tuple[Predictor, tuple, Model]:
     """A network with random weights over every kind of column, and its model file."""
     torch.manual_seed(0)
     frame, everything = _frame(), np.ones(ROWS, dtype=bool)
-    columns = understand(frame, target="y", drop=(), unnamed=frozenset())
-    features = fit_features(frame, columns, everything)
-    preprocess = Preprocess(features, encode(frame, features))
-    first = nn.Linear(preprocess.width, 16)
-    body = nn.Sequential(nn.Hardtanh(-10, 10), first, nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 3))
-    network = Network(preprocess, body, Task.MULTICLASS, mean=0.0, sd=1.0).eval()
-    graph = build_graph(network, features, ("0", "1", "2"), target="y")
-    return network, features, Model(graph.SerializeToString())
+    features = fit_features(frame, understand(frame, target="y"), everything)
+    cells = encode(frame, features)
+    preprocess = Preprocess(features, cells, np.arange(ROWS))
+    first = Expand(preprocess.layout, preprocess.matrix(cells))
+    body = nn.Sequential(first, Dense(1, first.width, 16), nn.ReLU(), nn.Dropout(0.1), Dense(1, 16, 3)).eval()
+    predictor = Predictor(preprocess, [NetMember(body, Task.MULTICLASS)], [1.0], Task.MULTICLASS)
+    graph = build_graph(predictor, features, ("0", "1", "2"), target="y")
+    return predictor, features, Model(graph.SerializeToString())
 
 
 def test_input_types_follow_from_the_cells(exported):
     """Plain numbers are floats, large integers doubles, everything else strings."""
     types = {one.name: one.type for one in exported[2].inputs}
-    strings = dict.fromkeys(("gaps", "flag", "day", "moment", "color"), InputType.STRING)
+    strings = dict.fromkeys(("gaps", "flag", "day", "moment", "color", "price", "said", "due"), InputType.STRING)
     assert types == {"plain": InputType.FLOAT, "big": InputType.DOUBLE} | strings
 
 
@@ -79,19 +84,23 @@ def test_input_types_follow_from_the_cells(exported):
 @given(data=st.data())
 def test_graph_and_encoder_agree_on_hostile_cells(exported, data):
     """Whatever stands in a cell, the graph and the torch model say the same."""
-    network, features, model = exported
+    predictor, features, model = exported
     cell = st.sampled_from(HOSTILE) | st.text(max_size=12).filter(lambda text: "\0" not in text)
     rows = data.draw(st.integers(1, 5))
     frame = pl.DataFrame({f.name: data.draw(st.lists(cell, min_size=rows, max_size=rows)) for f in features})
     frame = frame.cast(pl.String)
-    np.testing.assert_allclose(model.run(frame), run_network(network, encode(frame, features)), atol=1e-5)
+    np.testing.assert_allclose(
+        model.run(frame), predictor.predict(predictor.preprocess.matrix(encode(frame, features))), atol=1e-5
+    )
 
 
 def test_every_hostile_cell_in_every_column(exported):
     """Each of the listed cells is read alike in each column, all in one batch."""
-    network, features, model = exported
+    predictor, features, model = exported
     frame = pl.DataFrame({f.name: HOSTILE for f in features})
-    np.testing.assert_allclose(model.run(frame), run_network(network, encode(frame, features)), atol=1e-5)
+    np.testing.assert_allclose(
+        model.run(frame), predictor.predict(predictor.preprocess.matrix(encode(frame, features))), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 1000])
@@ -118,7 +127,7 @@ def test_days_are_counted_as_the_calendar_does(exported):
     """A date's number is its distance from 1970-01-01, the time a fraction of a day."""
     feature = next(f for f in exported[1] if f.name == "day")
     frame = pl.DataFrame({"day": ["1970-01-01", "2024-02-29", "1969-12-31", "2000-01-01T12:00", "x"]})
-    got = encode(frame, [feature]).numbers[:, 0]
+    got = encode(frame, [feature]).numbers[0]
     np.testing.assert_array_equal(got, [0, 19782, -1, 10957.5, np.nan])
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from shared.specs import Task
 from workers.core import plots
+from workers.core.calibration import calibration
 
 ODD = ["$x_", "a\nb", "日本", "x" * 200, ""]
 
@@ -27,3 +28,32 @@ def test_the_other_plots(tmp_path):
     results = [{"run": k, "model": "mlp", "metrics": {"r2": value}} for k, value in enumerate((0.8, -0.2, None))]
     plots.comparison(tmp_path / "c.png", results, "r2", 0, "$y")
     assert all((tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in "abc")
+
+
+@pytest.mark.parametrize(("classes", "rows"), [(2, 400), (3, 25), (60, 400), (2, 0)])
+def test_reliability_of_any_probabilities(tmp_path, classes, rows):
+    """The plot of any calibration is drawn, with odd names and without any row."""
+    predicted = np.random.default_rng(0).dirichlet(np.ones(classes), size=rows)
+    measured = calibration(np.arange(rows) % classes, predicted)
+    names = [ODD[k % len(ODD)] + str(k) for k in range(classes)]
+    plots.reliability(tmp_path / "plot.png", measured, names, "$target_")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("target", ODD)
+def test_residuals_of_any_numbers(tmp_path, target):
+    """Errors of a model, none at all, a single row and one far outlier are drawn."""
+    actual = np.linspace(0, 1e6, 700)
+    for number, predicted in enumerate((actual * 1.1, actual, np.where(actual == 0, 1e30, actual))):
+        plots.residuals(tmp_path / f"{number}.png", actual, predicted.astype(np.float32), target)
+    plots.residuals(tmp_path / "3.png", np.ones(1), np.ones(1), target)
+    assert all((tmp_path / f"{k}.png").read_bytes().startswith(b"\x89PNG") for k in range(4))
+
+
+@pytest.mark.parametrize("candidates", [1, 3, 5])
+def test_the_losses_of_any_number_of_candidates(tmp_path, candidates):
+    """Panels stand three in a row, so that the picture stays readable in a chat."""
+    curves = {f"model{k}": [(1.0, 1.1), (0.5, 0.7), (0.4, 0.6)] for k in range(candidates)}
+    plots.loss_curve(tmp_path / "plot.png", curves, Task.BINARY, {"model0": "Focal loss"})
+    content = (tmp_path / "plot.png").read_bytes()
+    assert int.from_bytes(content[16:20], "big") < 2_000

@@ -8,6 +8,7 @@ import pytest
 from shared.datasets.dialect import Dialect
 from shared.errors import RunFailed
 from workers.core.reading import read_like, read_table
+from workers.core.report import dialect_as_plain, dialect_from_plain
 
 
 def test_cells_stand_as_in_the_file(write):
@@ -49,11 +50,12 @@ def test_a_nan_of_parquet_is_missing(tmp_path: Path):
     assert read_table(tmp_path / "data").frame["a"].to_list() == ["1.5", "", ""]
 
 
-def test_a_quote_that_is_never_closed_is_hinted_at(write):
-    """It swallows the rest of the file, which then looks like one short row."""
-    with pytest.raises(RunFailed, match=r"1 row does not: row 2 .* a quote that is opened must be closed") as caught:
-        read_table(write('a,b,c\n1,x,2\n3,"y,4\n5,z,6\n'))
-    assert caught.value.code == "dataset_ragged"
+def test_a_quote_that_is_never_closed_swallows_nothing(write):
+    """It is read as a letter, and said; the rows below stay rows."""
+    table = read_table(write('a,b,c\n1,x,2\n3,"y,4\n5,z,6\n'))
+    assert table.frame.rows() == [("1", "x", "2"), ("3", '"y', "4"), ("5", "z", "6")]
+    assert [(repair.code, repair.first_rows) for repair in table.repairs] == [("quote_unclosed", (2,))]
+    assert table.warnings == ("1 row has a quote that is opened and never closed; it was read as a letter: row 2.",)
 
 
 def test_utf16_is_read(write):
@@ -76,10 +78,17 @@ def test_a_late_byte_that_is_not_utf8_is_said(write):
         (
             b"a,b\n1,2\n3,4,5\n6\n7,8\n",
             "dataset_ragged",
-            ["as many cells as the first, 2; 2 rows do not: row 2 (line 3) has 3, row 3 (line 4) has 1"],
+            ["first, 2; 2 rows do not, more than 10% of 4: row 2 (line 3) has 3, row 3 (line 4) has 1"],
         ),
         (b"a,b\n" + b"1,2,3\n" + b"1,2\n" * 9 + b"1\n" * 7, "dataset_ragged", ["8 rows do not", "and 3 more"]),
-        (b'a,b\n"1,2\n3,4\n', "dataset_ragged", ["row 1"]),
+        (b"a,b,c\n" + b"1,2\n" * 9, "dataset_ragged", ["first, 3", "row 1 (line 2) has 2"]),
+        (b"a,b\n" + b"1,2,3,4\n" * 9, "dataset_ragged", ["first, 2", "row 1 (line 2) has 4"]),
+        (b"x," * 3_000_000, "dataset_unreadable", ["The first line may be 4 MB long"]),
+        (b"a,b\n" * 20_000 + b"1," * 9_000_000, "dataset_unreadable", ["16 MB long; the one in line 20,001"]),
+        (b"x," * 30_000 + b"\n" + b"1," * 30_000 + b"\n", "dataset_too_wide", ["20,000 columns", "30,001 cells"]),
+        (b"<!doctype html><p>Log in, please</p>", "dataset_binary", ["a web page"]),
+        (b'{"a": 1, "b": 2}\n{"a": 2, "b": 3}\n', "dataset_binary", ["a JSON file"]),
+        (b"%PDF-1.7 a,b\n1,2\n", "dataset_binary", ["a PDF file"]),
         (b"x\n1\n", "dataset_one_column", ["at least two columns"]),
         (b"a,b\x00\x00\x00\n\x00\x01", "dataset_binary", ["binary"]),
         (b"PAR1 broken, but 12 bytes PAR1", "dataset_unreadable", ["Parquet"]),
@@ -106,3 +115,38 @@ def test_like_an_earlier_file_with_wrong_rows_kept(write):
 def test_a_file_with_a_single_column_may_be_like_an_earlier_one(write):
     """A model of one feature is asked with one column."""
     assert read_like(write("x\n1\n2\n"), Dialect("utf-8", ",", '"', True, ("x", "y")), tolerate=True).frame.height == 2
+
+
+def test_a_nested_column_of_parquet_is_refused(tmp_path: Path):
+    """A list in a cell is no value; every such column is named."""
+    pl.DataFrame({"a": [1, 2], "b": [[1], [2, 3]], "c": [{"d": 1}, {"d": 2}]}).write_parquet(tmp_path / "data")
+    with pytest.raises(RunFailed, match=r"hold several: `b` \(List\(Int64\)\), `c` \(Struct") as caught:
+        read_table(tmp_path / "data")
+    assert caught.value.code == "dataset_nested"
+
+
+def test_a_late_byte_that_is_not_utf8_is_an_error_where_the_encoding_was_told(write):
+    """Who says encoding=utf-8 wants to hear of the one byte that is not."""
+    path = write(b"a,b\n" + b"1,2\n" * 20_000 + "é,3\n".encode("cp1252"))
+    with pytest.raises(RunFailed, match="as utf-8 it cannot be read") as caught:
+        read_table(path, encoding="utf-8")
+    assert caught.value.code == "encoding_wrong"
+
+
+def test_a_later_file_keeps_the_layout_of_the_first(write):
+    """Two header rows, escapes and lines above the table are found again, also where the lines above are others."""
+    body = "".join(f'{k},{k}.5,"a \\"{k}\\" b"\n' for k in range(12))
+    first = read_table(write("Made in May\n\ntime,speed,note\ns,m/s,\n" + body))
+    assert first.names == ("time s", "speed m/s", "note")
+    later = write("speed,time,note\nm/s,s,\n" + body, "later")
+    stored = dialect_from_plain(dialect_as_plain(first.dialect))
+    table = read_like(later, stored, tolerate=True)
+    assert table.names == ("speed m/s", "time s", "note")
+    assert table.frame.row(1) == ("1", "1.5", 'a "1" b')
+    assert (table.height, table.unreadable) == (12, {})
+
+
+def test_a_dialect_of_an_older_report_is_understood():
+    """Reports that were written before a dialect had a layout say nothing of it."""
+    plain = {"encoding": "utf-8", "delimiter": ",", "quote": '"', "has_header": True, "columns": ["a", "b"]}
+    assert dialect_from_plain(plain) == Dialect("utf-8", ",", '"', True, ("a", "b"))

@@ -55,7 +55,7 @@ def test_the_report_says_what_was_done(write, fit, mixed_table, tmp_path):
     assert set(report["metrics"]["test"]) == {"accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"}
     assert set(report["timing_s"]) == {"load", "train", "evaluate", "export"}
     assert report["metrics"]["test"]["roc_auc"] > 0.8 > report["metrics"]["baseline"]["roc_auc"]
-    assert set(report["candidates"]) == {"linear", "mlp"}
+    assert set(report["candidates"]) == {"linear", "gbdt", "mlp-ple", "mlp"}
     assert report["parity"]["max_difference"] <= 1e-4
     assert report["parity"]["rows"] == report["dataset"]["parts"]["test"]
     assert report["plan"]["epochs_done"] >= 1
@@ -65,7 +65,10 @@ def test_the_report_says_what_was_done(write, fit, mixed_table, tmp_path):
     }  # fmt: skip
     assert any("`user_id`" in warning for warning in report["warnings"])
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == report
-    assert {path.name for path in (tmp_path / "out").iterdir()} == ARTIFACTS | {"confusion_matrix.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == ARTIFACTS | {
+        "confusion_matrix.png",
+        "reliability.png",
+    }
 
 
 def test_the_artifacts_agree_with_the_report(write, fit, line_table, tmp_path):
@@ -78,7 +81,7 @@ def test_the_artifacts_agree_with_the_report(write, fit, line_table, tmp_path):
     assert said["row"].to_list() == rows.filter(pl.col("part") == "test")["row"].to_list()
     mse = ((said["actual"] - said["prediction"]) ** 2).mean()
     assert mse == pytest.approx(report["metrics"]["test"]["mse"], abs=1e-6)
-    assert "body.0.weight" in load_file(tmp_path / "out" / "weights.safetensors")
+    assert "nets.0.body.1.weight" in load_file(tmp_path / "out" / "weights.safetensors")
     assert (tmp_path / "out" / "predicted_vs_true.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -105,7 +108,7 @@ def test_words_are_honoured(write, fit, mixed_table, model):
 def test_l1_gives_exact_zeros(write, fit, mixed_table, tmp_path):
     """The proximal method leaves a column out, it does not make it small."""
     fit(write(mixed_table()), model="linear", l1=0.05)
-    weights = load_file(tmp_path / "out" / "weights.safetensors")["body.0.weight"]
+    weights = load_file(tmp_path / "out" / "weights.safetensors")["nets.0.body.1.weight"]
     assert (weights == 0).any()
     assert (weights != 0).any()
 
@@ -120,8 +123,8 @@ def test_events_tell_the_story_in_order(write, mixed_table, tmp_path):
     (read,) = [event for event in events if isinstance(event, DatasetRead)]
     assert (read.rows, read.columns, read.target, read.task) == (240, 6, "kind", "binary")
     epochs = [event for event in events if isinstance(event, EpochDone)]
-    assert {event.model for event in epochs} == {"linear", "mlp"}
-    assert len(epochs) < 20
+    assert {event.model for event in epochs} == {"linear", "gbdt", "mlp-ple", "mlp"}
+    assert len(epochs) < 40
 
 
 def test_a_run_that_is_asked_to_stop_stops(write, mixed_table, tmp_path):
@@ -176,7 +179,7 @@ def test_a_table_without_a_header(write, fit, mixed_table):
 def test_real_tables_beat_the_baseline(shared_data, fit, name):
     """On each real table the model's headline metric is clearly better than a model without features."""
     facts = next(one for one in json.loads((shared_data / "index.json").read_text()) if one["name"] == name)
-    report = fit(shared_data / f"{name}.csv", target=facts["target"], task=facts["task"], time_s=20)
+    report = fit(shared_data / f"{name}.csv", target=facts["target"], task=facts["task"], time_s=5)
     headline = report["headline"]
     assert report["metrics"]["test"][headline] > report["metrics"]["baseline"][headline] + 0.15
     assert report["parity"]["max_difference"] < 1e-4

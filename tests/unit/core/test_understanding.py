@@ -28,7 +28,7 @@ UUIDS = [f"{k:08x}-0000-4000-8000-000000000000" for k in range(N)]
         ("id", [str(k + 1) for k in range(N)], Kind.ID),
         ("customerID", [f"c{k}" for k in range(N)], Kind.ID),
         ("order_id", [f"c{k}" for k in range(N)], Kind.ID),
-        ("store_id", [str(k % 4) for k in range(N)], Kind.NUMBER),  # repeats: a group, no identifier
+        ("store_id", [str(k % 4) for k in range(N)], Kind.CATEGORY),  # repeats: names of something, no identifier
         ("key", UUIDS, Kind.ID),
         ("index", [str(k) for k in range(N)], Kind.ID),
         ("paid", ["10", "12"] * 20, Kind.NUMBER),  # ends with "id" but is another word
@@ -128,7 +128,12 @@ def test_rows_without_target_are_set_aside():
         (["a", "b"] * 5, None, "too_few_rows", "at least 20 rows with a target; this file has 10"),
         ([f"name {k}" for k in range(30)], None, "too_many_classes", "30 of the 30 classes of `t` have fewer"),
         (["a", "b", "c"] * 10, Task.BINARY, "task_not_binary", "exactly two classes; `t` has 3"),
-        (["a", "1"] * 15, Task.REGRESSION, "target_not_numeric", "only 15 of 30 cells are numbers, and 'a' is none"),
+        (
+            ["a", "1"] * 15,
+            Task.REGRESSION,
+            "target_not_numeric",
+            "target `t` is text in 15 of 30 rows, first at row 1: 'a'",
+        ),
     ],
 )
 def test_what_cannot_be_learnt_is_refused(cells, told, code, part):
@@ -146,7 +151,7 @@ def test_what_cannot_be_learnt_is_refused(cells, told, code, part):
         ("a,t\n" + "same,x\nsame,y\n" * 15, {}, "`a` (constant): every cell is 'same'"),
         ("a,t\n" + ",x\nNA,y\n" * 15, {}, "`a` (constant): every cell is missing"),
         ("a,t\n" + "1,x\n2,y\n" * 15, {"drop": ("a",)}, "left out with drop="),
-        ("a,t\n" + "".join(f"text {k},{'xy'[k % 2]}\n" for k in range(30)), {}, "text is not used yet"),
+        ("a,t\n" + "".join(f"text {k},{'xy'[k % 2]}\n" for k in range(30)), {}, "no words that some of them share"),
     ],
 )
 def test_a_table_without_features_is_refused(write, text, words, reason):
@@ -221,12 +226,14 @@ def test_classes_of_too_few_distinct_rows_are_refused(write):
     assert caught.value.code == "too_few_distinct_rows"
 
 
-def test_numbers_as_people_write_them_are_named(write):
-    """A decimal comma, a currency or a percent sign is not read yet, and the warning says what to write."""
+def test_numbers_as_people_write_them_are_features(write):
+    """A decimal comma makes a number like any other, and the reason says how it was read."""
     rows = "".join(f"{k},5;{k % 13};{k % 2}\n" for k in range(40))
     data = understand_dataset(write("price;size;t\n" + rows), TrainSpec(dataset="d", sep=";"))
-    expected = "Not used: `price`, text: cells such as '0,5' are not read as numbers yet; write them as 1234.5."
-    assert expected in data.warnings
+    price = data.columns[0]
+    assert (price.kind, price.used) == (Kind.NUMBER, True)
+    assert price.reason == "all 40 cells are numbers written with a decimal comma"
+    np.testing.assert_array_equal(data.cells.numbers[1][:2], [0.5, 1.5])
 
 
 def test_the_words_that_count_as_a_missing_target_are_said(write):

@@ -45,7 +45,9 @@ def test_the_training_file_scores_its_test_rows(run, model, write, tmp_path):
     assert report["rows_scored"] == trained["dataset"]["parts"]["test"]
     assert report["rows_left_out"] == 240 - report["rows_scored"]
     assert f"{report['rows_left_out']} rows were left out" in report["warnings"][0]
-    assert {p.name for p in (tmp_path / "used").iterdir()} == {"report.json", "predictions.csv", "confusion_matrix.png"}
+    assert {p.name for p in (tmp_path / "used").iterdir()} == {
+        "report.json", "predictions.csv", "confusion_matrix.png", "reliability.png"
+    }  # fmt: skip
     assert json.loads((tmp_path / "used" / "report.json").read_text()) == report
 
 

@@ -3,20 +3,25 @@
 from typing import Protocol
 
 from shared.specs import ModelName, TrainSpec
-from workers.core.loop import Data, Fit
+from workers.core.loop import Data
+from workers.core.models.candidate import Candidate
+from workers.core.models.gbdt import fit_gbdt
 from workers.core.models.linear import fit_linear
-from workers.core.models.mlp import fit_mlp
+from workers.core.models.mlp import fit_mlp, fit_mlp_ple
+from workers.core.models.tabm import fit_tabm
 from workers.core.progress import Clock, Progress
 
 
 class Model(Protocol):
-    """Trains a body of layers that `graph.py` can export."""
+    """Fits a member that `graph.py` can export."""
 
-    def __call__(self, data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock) -> Fit: ...
+    def __call__(self, data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate: ...
 
 
-# The order is that of `auto`: cheap ones first, so that a short time budget still gives a model.
 MODELS: dict[ModelName, Model] = {
     ModelName.LINEAR: fit_linear,
     ModelName.MLP: fit_mlp,
+    ModelName.MLP_PLE: fit_mlp_ple,
+    ModelName.TABM: fit_tabm,
+    ModelName.GBDT: fit_gbdt,
 }

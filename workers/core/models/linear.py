@@ -1,141 +1,257 @@
 """Linear, logistic and softmax regression, each to its optimum.
 
 Without l1 by L-BFGS on all rows; with l1 by FISTA (Beck & Teboulle 2009), which gives exact zeros; with a named
-optimizer by mini-batches, like the networks. The objective is the mean loss + l1 * sum|w| + l2 / 2 * sum w^2,
-intercepts left out.
+optimizer or a loss that is not smooth by mini-batches, like the networks. The objective is the mean loss + l1 * sum|w|
++ l2 / 2 * sum w^2, intercepts left out. Unless given, l2 is chosen on the validation rows; the weights that are kept
+are fitted on all development rows.
 """
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import OptimizeResult, minimize  # type: ignore[import-untyped]
+from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor, nn
 
 from shared.errors import failed
 from shared.events import EpochDone
-from shared.specs import OptimizerName, Task, TrainSpec
-from workers.core.loop import Data, Fit, Recipe, descend, scaled_batch
+from shared.specs import LossName, ModelName, OptimizerName, ScheduleName, Task, TrainSpec
+from workers.core.layers import Dense, Expand
+from workers.core.loop import Data, Recipe, scaled_batch
+from workers.core.models.candidate import Candidate, out_of_fold
+from workers.core.models.networks import fit_network
+from workers.core.predictor import NetMember, net_outputs
 from workers.core.progress import Clock, Progress
 
 ITERATIONS = 1000
 GRADIENT_TOLERANCE, LOSS_TOLERANCE = 1e-6, 1e-11
+ROUGH_GRADIENT_TOLERANCE, ROUGH_LOSS_TOLERANCE = 1e-4, 1e-7  # enough to choose by
 FISTA_TOLERANCE = 1e-5
 DOUBLE_CELLS = 20_000_000  # float64 converges further and is affordable up to here
+CHUNK_ROWS = 65_536
+# Strengths of l2, from strong to weak: each starts where the last one ended. Those of classes are divided by the rows,
+# so that 1.0 is the default of scikit-learn.
+CLASS_STRENGTHS = (100.0, 10.0, 1.0, 0.1)
+NUMBER_STRENGTHS = (1e-1, 1e-2, 1e-3, 1e-6)
+SMOOTH = (LossName.MSE, LossName.CROSS_ENTROPY)
 
 
-def fit_linear(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock) -> Fit:
+def fit_linear(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate:  # noqa: ARG001
     """Train the model; what `spec` leaves open gets the defaults of this file."""
-    torch.manual_seed(spec.seed)
-    layer = nn.Linear(data.width, data.outputs).to(data.train_x.device)
-    if spec.optimizer is not None:
-        recipe = _recipe(data, spec, spec.optimizer)
-        return descend(nn.Sequential(layer), data, recipe, model="linear", progress=progress, clock=clock)
-    l2 = _default_l2(data) if spec.l2 is None else spec.l2
-    return _Optimum(data, l1=spec.l1, l2=l2, iterations=spec.epochs or ITERATIONS).fit(layer, progress, clock)
+    if spec.optimizer is not None or data.objective.name not in SMOOTH:
+        return _descended(data, spec, progress, clock)
+    optimum = _Optimum(data, l1=spec.l1, iterations=spec.epochs or ITERATIONS, progress=progress, clock=clock)
+    strengths = _strengths(data) if spec.l2 is None else (spec.l2,)
+    best, outputs, starts = optimum.choose(strengths)
+    everyone = _everyone(data)
+    weights, ended = optimum.solve(everyone, l2=strengths[best], start=starts[best])
+    progress.last_epoch()
+    plan: dict[str, Any] = {"optimizer": "fista" if spec.l1 else "lbfgs", "lr": None, "batch": len(everyone)}
+    plan |= {"epochs": optimum.iterations, "l1": spec.l1, "l2": strengths[best]}
+    curve = optimum.curves[best]
+    plan |= {"epochs_done": len(curve), "ended_by": ended}
+    member = NetMember(optimum.body(weights), data.task).eval()
+    return Candidate(ModelName.LINEAR, member, outputs, optimum.losses[best], plan, curve)
 
 
-def _default_l2(data: Data) -> float:
-    """The strength of scikit-learn's C=1 for classes; next to nothing for regression, which least squares suit."""
-    return 1e-6 if data.task is Task.REGRESSION else 1.0 / len(data.train_x)
+def _everyone(data: Data) -> Tensor:
+    """The rows that the final weights are fitted on: all that learn in some fold; beside a hold-out, its rows too, as
+    far as they keep their share.
+    """
+    first = data.folds[0]
+    if len(data.folds) > 1:
+        rows: Tensor = torch.unique(torch.cat([fold.train for fold in data.folds]))
+        return rows
+    step = max(1, 3 * len(first.validation) // len(first.train))
+    return torch.cat([first.train, first.validation[::step]])
+
+
+def _strengths(data: Data) -> tuple[float, ...]:
+    if data.task is Task.REGRESSION:
+        return NUMBER_STRENGTHS
+    return tuple(strength / len(data.folds[0].train) for strength in CLASS_STRENGTHS)
+
+
+def _descended(data: Data, spec: TrainSpec, progress: Progress, clock: Clock) -> Candidate:
+    """By mini-batches."""
+
+    def make() -> nn.Module:
+        expand = Expand(data.layout, data.x, cut=None)
+        return nn.Sequential(expand, Dense(len(data.folds), expand.width, data.outputs))
+
+    recipe = _recipe(data, spec, spec.optimizer or OptimizerName.ADAM)
+    slow = spec.lr is None
+    return fit_network(ModelName.LINEAR, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow)
 
 
 def _recipe(data: Data, spec: TrainSpec, optimizer: OptimizerName) -> Recipe:
-    rows = len(data.train_x)
-    batch = min(rows, spec.batch or scaled_batch(rows))
-    # A step of plain gradient descent must stay below the curvature's inverse; momentum takes ten such steps at once.
-    safe = min(0.05, 0.1 / max(1e-12, _curvature(data)))
+    rows = max(len(fold.train) for fold in data.folds)
+    whole = optimizer is OptimizerName.GD
+    by_gradient = optimizer in (OptimizerName.SGD, OptimizerName.GD)
+    batch = rows if whole else min(rows, spec.batch or scaled_batch(rows))
+    momentum = spec.momentum if spec.momentum is not None else (0.9 if optimizer is OptimizerName.SGD else 0.0)
+    # A step of plain gradient descent is the inverse of the curvature; momentum takes ten such steps at once.
+    every = -(-len(data.x) // CHUNK_ROWS)
+    sample = Expand(data.layout, data.x, cut=None)(data.x[::every])
+    safe = min(1.0 if whole else 0.05, (1.0 - momentum) / max(1e-12, _curvature(data, sample, data.y[::every])))
+    l2 = 0.0 if optimizer is OptimizerName.ADAMW or data.task is Task.REGRESSION else 1.0 / rows
+    an_epoch = -(-rows // batch)
     return Recipe(
         optimizer=optimizer,
-        lr=spec.lr or (safe if optimizer is OptimizerName.SGD else 1e-2),
+        lr=spec.lr or (safe if by_gradient else 1e-2),
         batch=batch,
-        epochs=spec.epochs or max(20, 30_000 // -(-rows // batch)),
+        epochs=spec.epochs or max(20, 30_000 // an_epoch),
         l1=spec.l1,
-        l2=(0.0 if optimizer is OptimizerName.ADAMW else _default_l2(data)) if spec.l2 is None else spec.l2,
-        patience_updates=1000,
+        l2=l2 if spec.l2 is None else spec.l2,
+        patience_updates=spec.patience * an_epoch if spec.patience else 1000,
         seed=spec.seed,
+        momentum=momentum if by_gradient else 0.0,
+        nesterov=by_gradient and momentum > 0 and spec.nesterov is not False,
+        schedule=spec.schedule or ScheduleName.CONSTANT,
+        warmup=spec.warmup or 0.0,
+        restarts=spec.restarts or 0,
+        clip=spec.clip,
     )
 
 
-def _curvature(data: Data) -> float:
-    """The largest eigenvalue of the second moment of the features with their intercept, by power iteration."""
-    x = data.train_x
-    vector = torch.ones(x.shape[1] + 1, device=x.device, dtype=x.dtype)
+def _curvature(data: Data, x: Tensor, y: Tensor) -> float:
+    """What the curvature of the loss of some rows does not exceed, whatever the weights: that of the squared error is
+    2, that of the cross-entropy at most 1/2, times the largest eigenvalue of the second moment of the features with
+    their intercept, by power iteration.
+    """
+    factor = 2.0 if data.task is Task.REGRESSION else 0.5
+    weights = data.objective.class_weights
+    share = 1.0 / len(x) if weights is None else weights.to(x)[y] / len(x)
+    # At random, for it must not stand at a right angle to what is looked for: features come in pairs that cancel out.
+    vector = torch.randn(x.shape[1] + 1, generator=torch.Generator().manual_seed(0)).to(x)
     size = 1.0
     for _ in range(20):
         vector = vector / vector.norm()
-        out = x @ vector[:-1] + vector[-1]
-        vector = torch.cat((x.T @ out, out.sum()[None])) / len(x)
+        out = (x @ vector[:-1] + vector[-1]) * share
+        vector = torch.cat((x.T @ out, out.sum()[None]))
         size = float(vector.norm())
-    return size
+    return factor * size
 
 
 class _Optimum:
-    """One convex problem; the weights are a matrix [width + 1, outputs] whose last row is the intercept."""
+    """One convex problem for each strength and fold; weights are [width + 1, outputs], the intercept last."""
 
-    def __init__(self, data: Data, *, l1: float, l2: float, iterations: int) -> None:
-        self.data, self.l1, self.l2, self.iterations = data, l1, l2, iterations
-        double = data.train_x.numel() <= DOUBLE_CELLS
+    def __init__(self, data: Data, *, l1: float, iterations: int, progress: Progress, clock: Clock) -> None:
+        self.data, self.l1, self.iterations, self.progress, self.clock = data, l1, iterations, progress, clock
+        device = data.x.device
+        self.expand = Expand(data.layout, data.x, cut=None).to(device)
+        double = len(data.x) * self.expand.width <= DOUBLE_CELLS
         self.dtype = torch.float64 if double else torch.float32
-        self.x = data.train_x.to(self.dtype)
-        self.y = data.train_y.to(self.dtype) if data.task is Task.REGRESSION else data.train_y
-        self.curve: list[tuple[float, float]] = []
+        self.whole = self.expand(data.x).to(self.dtype) if double else None
+        self.y = data.y.to(self.dtype) if data.task is Task.REGRESSION else data.y
+        self.zeros = torch.zeros(self.expand.width + 1, data.outputs, dtype=self.dtype, device=device)
+        self.curves: list[list[tuple[float, float]]] = []
+        self.losses: list[float] = []
 
-    def fit(self, layer: nn.Linear, progress: Progress, clock: Clock) -> Fit:
+    def choose(self, strengths: Sequence[float]) -> tuple[int, np.ndarray, list[Tensor]]:
+        """The strength that does best on the validation rows, what is said of them, and where each strength ended."""
+        starts = [self.zeros for _ in self.data.folds]
+        said, ends = list[np.ndarray](), list[Tensor]()
+        for l2 in strengths:
+            self.curves.append([])
+            outs, losses = list[Tensor](), list[float]()
+            for k, fold in enumerate(self.data.folds):
+                watching = fold.validation if k == 0 else None
+                rough = len(strengths) > 1
+                starts[k], _ = self.solve(fold.train, l2=l2, start=starts[k], watching=watching, rough=rough)
+                out = self._outputs(starts[k], fold.validation)
+                losses.append(float(self.data.objective.validation_loss(out, self.y[fold.validation])))
+                outs.append(net_outputs(out, self.data.task))
+            said.append(out_of_fold(self.data, outs))
+            ends.append(torch.stack(starts).mean(dim=0))
+            self.losses.append(float(np.mean(losses)))
+            if self.clock.is_over():
+                break
+        best = int(np.argmin(self.losses))
+        return best, said[best], ends
+
+    def solve(
+        self, rows: Tensor, *, l2: float, start: Tensor, watching: Tensor | None = None, rough: bool = False
+    ) -> tuple[Tensor, str]:
         """Iterate until the gradient vanishes, the iterations or the time are over."""
-        start = torch.zeros(self.data.width + 1, self.data.outputs, dtype=self.dtype, device=self.x.device)
-        weights, ended = (self._fista if self.l1 else self._lbfgs)(start, progress, clock)
-        if not self.curve:  # the start is the optimum already
-            self._watch(float(self._smooth(start)), start, progress, clock)
-        progress.last_epoch()
-        with torch.no_grad():
-            layer.weight.copy_(weights[:-1].T)
-            layer.bias.copy_(weights[-1])
-        plan: dict[str, Any] = {"optimizer": "fista" if self.l1 else "lbfgs", "lr": None, "batch": len(self.x)}
-        plan |= {"epochs": self.iterations, "l1": self.l1, "l2": self.l2}
-        plan |= {"epochs_done": len(self.curve), "ended_by": ended}
-        return Fit(nn.Sequential(layer), self.curve[-1][1], plan, self.curve)
+        problem = _Problem(self, rows, l2, watching)
+        return problem.fista(start) if self.l1 else problem.lbfgs(start, rough=rough)
 
-    def _lbfgs(self, start: Tensor, progress: Progress, clock: Clock) -> tuple[Tensor, str]:
+    def body(self, weights: Tensor) -> nn.Sequential:
+        """The weights as layers."""
+        dense = Dense(1, self.expand.width, self.data.outputs)
+        with torch.no_grad():
+            dense.weight.copy_(weights[:-1])
+            dense.bias.copy_(weights[-1])
+        return nn.Sequential(self.expand.cpu(), dense)
+
+    def chunks(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The expanded features and targets of some rows, piece by piece where they would not fit."""
+        if self.whole is not None:
+            yield self.whole[rows], self.y[rows]
+            return
+        for start in range(0, len(rows), CHUNK_ROWS):
+            part = rows[start : start + CHUNK_ROWS]
+            yield self.expand(self.data.x[part]), self.y[part]
+
+    def _outputs(self, weights: Tensor, rows: Tensor) -> Tensor:
+        return torch.cat([x @ weights[:-1] + weights[-1] for x, _ in self.chunks(rows)])
+
+
+class _Problem:
+    """The rows of one fold with one strength."""
+
+    def __init__(self, optimum: _Optimum, rows: Tensor, l2: float, watching: Tensor | None) -> None:
+        self.optimum, self.rows, self.l2, self.watching, self.count = optimum, rows, l2, watching, len(rows)
+        pieces = list(optimum.chunks(rows)) if optimum.whole is not None else None
+        self.pieces: Callable[[], Iterator[tuple[Tensor, Tensor]]]
+        self.pieces = (lambda: iter(pieces)) if pieces is not None else (lambda: optimum.chunks(rows))
+        self.like = optimum.zeros
+
+    def lbfgs(self, start: Tensor, *, rough: bool) -> tuple[Tensor, str]:
         """SciPy's L-BFGS-B; it sees the weights only, the rows stay on their device."""
+        clock, iterations = self.optimum.clock, self.optimum.iterations
 
         def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            weights = self._shaped(flat, start).requires_grad_()
-            loss = self._smooth(weights)
-            (gradient,) = torch.autograd.grad(loss, weights)
-            return float(loss.detach()), gradient.cpu().double().numpy().ravel()
+            loss, gradient = self._smooth(self._shaped(flat))
+            return loss, gradient.cpu().double().numpy().ravel()
 
         def watch(intermediate_result: OptimizeResult) -> None:
-            self._watch(float(intermediate_result.fun), self._shaped(intermediate_result.x, start), progress, clock)
+            self._watch(float(intermediate_result.fun), self._shaped(intermediate_result.x))
             if clock.is_over():
                 raise StopIteration
 
-        options: dict[str, float] = {"maxiter": self.iterations, "maxfun": 20 * self.iterations, "maxcor": 20}
-        options |= {"gtol": GRADIENT_TOLERANCE, "ftol": LOSS_TOLERANCE}
-        zeros = np.zeros(start.numel())
-        found = minimize(objective, zeros, jac=True, method="L-BFGS-B", callback=watch, options=options)
+        options: dict[str, float] = {"maxiter": iterations, "maxfun": 20 * iterations, "maxcor": 10}
+        if rough:
+            options |= {"gtol": ROUGH_GRADIENT_TOLERANCE, "ftol": ROUGH_LOSS_TOLERANCE}
+        else:
+            options |= {"gtol": GRADIENT_TOLERANCE, "ftol": LOSS_TOLERANCE}
+        first = start.cpu().double().numpy().ravel()
+        found = minimize(objective, first, jac=True, method="L-BFGS-B", callback=watch, options=options)
+        if not math.isfinite(found.fun):
+            raise _exploded()
+        if found.nit == 0:
+            self._watch(float(found.fun), self._shaped(found.x))
         ended = "converged" if found.success else "time" if clock.is_over() else "epochs"
-        return self._shaped(found.x, start), ended
+        return self._shaped(found.x), ended
 
-    def _fista(self, start: Tensor, progress: Progress, clock: Clock) -> tuple[Tensor, str]:
+    def fista(self, start: Tensor) -> tuple[Tensor, str]:
         """Proximal steps with momentum, which starts anew when it points uphill (O'Donoghue & Candes 2015)."""
-        # The curvature of the squared error is 2, that of the cross-entropy at most 1/2, times that of the features.
-        factor = 2.0 if self.data.task is Task.REGRESSION else 0.5
-        lr = 1.0 / (1.05 * factor * _curvature(self.data) + self.l2)
+        optimum, l1 = self.optimum, self.optimum.l1
+        sample = self.rows[:: -(-self.count // CHUNK_ROWS)]
+        lr = 1.0 / (1.05 * _curvature(optimum.data, *next(optimum.chunks(sample))) + self.l2)
         weights, ahead, momentum = start, start, 1.0
-        for _ in range(self.iterations):
-            point = ahead.clone().requires_grad_()
-            loss = self._smooth(point)
-            (gradient,) = torch.autograd.grad(loss, point)
+        for _ in range(optimum.iterations):
+            loss, gradient = self._smooth(ahead)
             moved = ahead - lr * gradient
-            moved[:-1] = nn.functional.softshrink(moved[:-1], lr * self.l1)
+            moved[:-1] = nn.functional.softshrink(moved[:-1], lr * l1)
             delta, weights = moved - weights, moved
-            total = float(loss.detach()) + self.l1 * float(ahead[:-1].abs().sum())
-            self._watch(total, weights, progress, clock)
+            self._watch(loss + l1 * float(ahead[:-1].abs().sum()), weights)
             if float((moved - ahead).abs().max()) <= FISTA_TOLERANCE * lr:
                 return weights, "converged"
-            if clock.is_over():
+            if optimum.clock.is_over():
                 return weights, "time"
             if float(((ahead - moved) * delta).sum()) > 0:
                 momentum = 1.0
@@ -143,33 +259,50 @@ class _Optimum:
             ahead, momentum = moved + (momentum - 1.0) / following * delta, following
         return weights, "epochs"
 
-    def _smooth(self, weights: Tensor) -> Tensor:
-        """The objective without its l1 term."""
-        out = self.x @ weights[:-1] + weights[-1]
-        return self.data.loss(out, self.y) + 0.5 * self.l2 * weights[:-1].square().sum()
+    def _smooth(self, weights: Tensor) -> tuple[float, Tensor]:
+        """The objective without its l1 term, and its gradient."""
+        point = weights.detach().clone().requires_grad_()
+        total = 0.0
+        for x, y in self.pieces():
+            loss = self.optimum.data.objective.training_loss(x @ point[:-1] + point[-1], y) * (len(x) / self.count)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        penalty = 0.5 * self.l2 * point[:-1].square().sum()
+        penalty.backward()  # type: ignore[no-untyped-call]
+        assert point.grad is not None  # noqa: S101 - backward has just made it
+        return total + float(penalty.detach()), point.grad
 
-    def _shaped(self, flat: np.ndarray, like: Tensor) -> Tensor:
-        return torch.from_numpy(flat.copy()).to(like).view_as(like)
+    def _shaped(self, flat: np.ndarray) -> Tensor:
+        return torch.from_numpy(flat.copy()).to(self.like).view_as(self.like)
 
-    def _watch(self, loss: float, weights: Tensor, progress: Progress, clock: Clock) -> None:
+    def _watch(self, loss: float, weights: Tensor) -> None:
         """Note an iteration and tell of it. Raises RunFailed `training_diverged`, RunStopped."""
+        optimum = self.optimum
         if not math.isfinite(loss):
-            raise failed(
-                "training_diverged",
-                "The loss must stay finite; it does not for this linear model.",
-                "Look for columns with extreme numbers, or leave them out with drop=.",
-            )
+            raise _exploded()
+        optimum.progress.check_now_and_then()
+        if self.watching is None:
+            return
         with torch.no_grad():
-            single = weights.float()
-            out = self.data.validation_x @ single[:-1] + single[-1]
-            self.curve.append((loss, float(self.data.loss(out, self.data.validation_y))))
-        progress.epoch(
+            out = optimum._outputs(weights, self.watching)
+            watched = float(optimum.data.objective.validation_loss(out, optimum.y[self.watching]))
+        curve = optimum.curves[-1]
+        curve.append((loss, watched))
+        optimum.progress.epoch(
             EpochDone(
                 model="linear",
-                epoch=len(self.curve),
-                epochs=self.iterations,
+                epoch=len(curve),
+                epochs=optimum.iterations,
                 train_loss=loss,
-                validation_loss=self.curve[-1][1],
-                eta_s=clock.eta_s(len(self.curve), self.iterations),
+                validation_loss=watched,
+                eta_s=optimum.clock.eta_s(len(curve), optimum.iterations),
             )
         )
+
+
+def _exploded() -> Exception:
+    return failed(
+        "training_diverged",
+        "The loss must stay finite; it does not for this linear model.",
+        "Look for columns with extreme numbers, or leave them out with drop=.",
+    )

@@ -1,51 +1,53 @@
-"""A fully connected network, 128-64: the floor that plain deep learning sets on tables."""
+"""A fully connected network, over plain numbers or over piecewise-linear encodings of them.
 
-import torch
+The defaults work untuned on tables of some hundred to some hundred thousand rows.
+"""
+
 from torch import nn
 
-from shared.specs import OptimizerName, TrainSpec
-from workers.core.loop import Data, Fit, Recipe, descend, scaled_batch
+from shared.specs import ModelName, TrainSpec
+from workers.core.layers import Dense, Expand, PiecewiseLinear
+from workers.core.loop import Data
+from workers.core.models.candidate import Candidate
+from workers.core.models.networks import fit_network, hidden_layers, resolve_recipe
 from workers.core.progress import Clock, Progress
 
-HIDDEN = (128, 64)
-DROPOUT = 0.1
-# Standardised values further out are cut: a typing error in one cell must not drown the rest.
-FURTHEST = 10.0
-MOST_UPDATES = 30_000
+WIDTHS, DROPOUT, LR, L2 = [128, 64], 0.1, 2e-3, 1e-2
+MOST_ENCODED = 2048
+PLE_WIDTHS, PLE_DROPOUT, PLE_LR, PLE_L2, PLE_BINS = [128, 128], 0.1, 2e-3, 1e-2, 32
 
 
-def fit_mlp(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock) -> Fit:
-    """Train the network; what `spec` leaves open gets the defaults of this file.
+def fit_mlp(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate:  # noqa: ARG001
+    """Train the network; what `spec` leaves open gets the defaults of this file."""
 
-    Patience counts updates, not epochs, so that small tables train as long as large ones do.
-    """
-    torch.manual_seed(spec.seed)
-    body = _body(data.width, data.outputs).to(data.train_x.device)
-    rows = len(data.train_x)
-    batch = min(rows, spec.batch or scaled_batch(rows))
-    optimizer = spec.optimizer or OptimizerName.ADAMW
-    an_epoch = -(-rows // batch)
-    recipe = Recipe(
-        optimizer=optimizer,
-        lr=spec.lr or (1e-2 if optimizer is OptimizerName.SGD else 1e-3),
-        batch=batch,
-        epochs=spec.epochs or max(10, MOST_UPDATES // an_epoch),
-        l1=spec.l1,
-        l2=_default_l2(optimizer) if spec.l2 is None else spec.l2,
-        patience_updates=max(600, 8 * an_epoch),
-        seed=spec.seed,
-    )
-    return descend(body, data, recipe, model="mlp", progress=progress, clock=clock)
+    def make() -> nn.Module:
+        first = Expand(data.layout, data.x)
+        hidden = hidden_layers(spec, len(data.folds), first.width, WIDTHS, DROPOUT)
+        return nn.Sequential(first, *hidden, Dense(len(data.folds), last_width(hidden), data.outputs))
+
+    recipe = resolve_recipe(data, spec, lr=LR, l2=L2)
+    slow = spec.lr is None
+    return fit_network(ModelName.MLP, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow)
 
 
-def _body(width: int, outputs: int) -> nn.Sequential:
-    """[rows, width] to [rows, outputs]."""
-    layers: list[nn.Module] = [nn.Hardtanh(-FURTHEST, FURTHEST)]
-    for inner in HIDDEN:
-        layers += [nn.Linear(width, inner), nn.ReLU(), nn.Dropout(DROPOUT)]
-        width = inner
-    return nn.Sequential(*layers, nn.Linear(width, outputs))
+def fit_mlp_ple(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate:  # noqa: ARG001
+    """Train the network over encodings; what `spec` leaves open gets the defaults of this file."""
+
+    def make() -> nn.Module:
+        first = PiecewiseLinear(data.layout, data.x, bins=affordable_bins(data, PLE_BINS))
+        hidden = hidden_layers(spec, len(data.folds), first.width, PLE_WIDTHS, PLE_DROPOUT)
+        return nn.Sequential(first, *hidden, Dense(len(data.folds), last_width(hidden), data.outputs))
+
+    recipe = resolve_recipe(data, spec, lr=PLE_LR, l2=PLE_L2)
+    slow = spec.lr is None
+    return fit_network(ModelName.MLP_PLE, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow)
 
 
-def _default_l2(optimizer: OptimizerName) -> float:
-    return 1e-2 if optimizer is OptimizerName.ADAMW else 1e-4  # decoupled decay is scaled by the learning rate
+def affordable_bins(data: Data, most: int) -> int:
+    """Fewer bins where the columns are many: their product is the width of the first layer."""
+    return max(4, min(most, MOST_ENCODED // max(1, data.layout.numbers)))
+
+
+def last_width(layers: list[nn.Module]) -> int:
+    """The width of the last dense layer among `layers`."""
+    return next(int(layer.weight.shape[-1]) for layer in reversed(layers) if isinstance(layer, Dense))

@@ -1,0 +1,162 @@
+"""The intervals of scores, beside published examples, scikit-learn and SciPy's bootstrap."""
+
+import time
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+from sklearn import metrics as sk
+
+from shared.specs import Task
+from workers.core.intervals import _auc_and_influence, intervals, mean_interval, wilson
+from workers.core.metrics import NAMES, score
+
+
+def classified(rows: int, classes: int, *, seed: int = 0, signal: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
+    """Class numbers, and probabilities that tell them more or less."""
+    chance = np.random.default_rng(seed)
+    actual = chance.integers(classes, size=rows)
+    scores = chance.normal(size=(rows, classes))
+    scores[np.arange(rows), actual] += signal
+    shares = np.exp(scores)
+    return actual, (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def estimated(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers, and estimates that are somewhat off."""
+    chance = np.random.default_rng(seed)
+    actual = chance.gamma(2.0, 50.0, size=rows)
+    return actual, (actual + chance.normal(scale=20, size=rows)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("hits", "rows", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_shares_as_published(hits, rows, low, high):
+    """Wilson's interval gives the numbers of Newcombe's comparison (1998, table I), and their mirror image."""
+    assert wilson(hits, rows) == pytest.approx([low, high], abs=5e-5)
+    assert wilson(rows - hits, rows) == pytest.approx([1 - high, 1 - low], abs=5e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_classes_beside_the_plain_bootstrap(classes):
+    """Every interval lies where SciPy's bootstrap of the whole score over rows puts it."""
+    actual, predicted = classified(400, classes)
+    task = Task.BINARY if classes == 2 else Task.MULTICLASS
+    found = intervals(task, actual, predicted, repeats=2000)
+    assert tuple(found) == NAMES[task]
+    for name, (low, high) in _bootstrapped(task, actual, predicted).items():
+        assert found[name] == pytest.approx([low, high], abs=0.15 * (high - low)), name
+
+
+def test_numbers_beside_the_plain_bootstrap():
+    """The intervals of a regression are those of SciPy's bootstrap."""
+    actual, predicted = estimated(300)
+    found = intervals(Task.REGRESSION, actual, predicted, repeats=2000)
+    for name, (low, high) in _bootstrapped(Task.REGRESSION, actual, predicted).items():
+        assert found[name] == pytest.approx([low, high], abs=0.15 * (high - low)), name
+
+
+def test_the_area_under_the_curve_is_delongs():
+    """The area is scikit-learn's, ties included, and the spread of the influences is DeLong's variance, counted out."""
+    actual, predicted = classified(60, 2)
+    scores = np.round(predicted[:, 1], 1)
+    auc, influence = _auc_and_influence(actual == 1, scores)
+    assert auc == pytest.approx(sk.roc_auc_score(actual, scores), abs=1e-12)
+    hits, misses = scores[actual == 1], scores[actual == 0]
+    beats = (hits[:, None] > misses[None]) + 0.5 * (hits[:, None] == misses[None])
+    delong = beats.mean(axis=1).var(ddof=1) / len(hits) + beats.mean(axis=0).var(ddof=1) / len(misses)
+    assert (influence**2).mean() / len(actual) == pytest.approx(delong, rel=1e-12)
+
+
+@pytest.mark.parametrize("task", [Task.BINARY, Task.REGRESSION])
+def test_intervals_hold_what_they_promise(task):
+    """Over many samples, about 95 % of the intervals hold the score of the whole population (r2, skewed: 90)."""
+
+    def sample(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        return estimated(rows, seed=seed) if task is Task.REGRESSION else classified(rows, 2, seed=seed)
+
+    truth = score(task, *sample(200_000, 1_000))
+    found = [intervals(task, *sample(150, seed), repeats=300) for seed in range(120)]
+    for name, true in truth.items():
+        held = np.mean([one[name][0] <= true <= one[name][1] for one in found])
+        assert held >= (0.85 if name == "r2" else 0.9), name
+
+
+@pytest.mark.parametrize("task", [Task.BINARY, Task.REGRESSION])
+def test_many_rows_are_bounded_and_as_exact(task):
+    """From blocks of many rows come intervals around the score, narrower by the root of the rows, at once."""
+    make = estimated if task is Task.REGRESSION else lambda rows: classified(rows, 2)
+    few, many = make(5_000), make(500_000)
+    started = time.process_time()
+    found = intervals(task, *many)
+    assert time.process_time() - started < 5
+    scores, wider = score(task, *many), intervals(task, *few)
+    for name, (low, high) in found.items():
+        assert low < scores[name] < high, name
+        assert (wider[name][1] - wider[name][0]) / (high - low) == pytest.approx(10, rel=0.2), name
+
+
+def test_very_many_cells_are_ranked_on_a_part_of_the_rows(monkeypatch):
+    """The area's interval from a part of the rows is about as wide as from all of them."""
+    actual, predicted = classified(20_000, 3)
+    whole = intervals(Task.MULTICLASS, actual, predicted, repeats=100)["roc_auc"]
+    monkeypatch.setattr("workers.core.intervals._MOST_RANKED", 15_000)
+    part = intervals(Task.MULTICLASS, actual, predicted, repeats=100)["roc_auc"]
+    assert part != whole
+    assert part[1] - part[0] == pytest.approx(whole[1] - whole[0], rel=0.1)
+
+
+def test_the_same_seed_gives_the_same_intervals():
+    """A repeat is identical, another seed is another chance."""
+    data = classified(200, 3)
+    first = intervals(Task.MULTICLASS, *data, seed=1)
+    assert intervals(Task.MULTICLASS, *data, seed=1) == first
+    assert intervals(Task.MULTICLASS, *data, seed=2)["f1"] != first["f1"]
+
+
+def test_what_shows_no_spread_has_no_interval():
+    """No rows, few rows, one class, or a model without error: None, but for the accuracy, which Wilson's defines."""
+    actual, sure = np.tile([0, 1], 20), np.tile([[1.0, 0.0], [0.0, 1.0]], (20, 1)).astype(np.float32)
+    perfect = intervals(Task.BINARY, actual, sure)
+    assert {name for name, interval in perfect.items() if interval} == {"accuracy"}
+    assert perfect["accuracy"] == pytest.approx([0.9124, 1.0], abs=1e-4)
+    few = intervals(Task.BINARY, actual[:4], np.full((4, 2), 0.5))
+    assert {name for name, interval in few.items() if interval} == {"accuracy"}
+    assert intervals(Task.BINARY, np.zeros(40, dtype=int), np.full((40, 2), 0.5))["roc_auc"] is None
+    assert set(intervals(Task.BINARY, np.array([], dtype=int), np.zeros((0, 2))).values()) == {None}
+    constant = intervals(Task.REGRESSION, np.ones(50), np.linspace(0, 1, 50))
+    assert constant["r2"] is None
+    assert constant["mae"][0] < 0.5 < constant["mae"][1]
+    assert set(intervals(Task.REGRESSION, np.arange(50.0), np.arange(50.0))) == set(NAMES[Task.REGRESSION])
+
+
+def test_the_mean_of_rows():
+    """The interval of a mean is the textbook's; without spread, or with few rows, there is none."""
+    assert mean_interval(np.arange(100.0)) == pytest.approx([43.81, 55.19], abs=0.01)
+    assert mean_interval(np.ones(100)) is None
+    assert mean_interval(np.arange(9.0)) is None
+
+
+def _bootstrapped(task: Task, actual: np.ndarray, predicted: np.ndarray) -> dict[str, list[float]]:
+    """The interval of each score by SciPy, which draws the same rows for each of them."""
+    known: dict[bytes, dict[str, float]] = {}
+
+    def scores_of(rows: np.ndarray) -> dict[str, float]:
+        if rows.tobytes() not in known:
+            known[rows.tobytes()] = score(task, actual[rows], predicted[rows])
+        return known[rows.tobytes()]
+
+    found = {}
+    for name in NAMES[task]:
+        plain = bootstrap(
+            (np.arange(len(actual)),),
+            lambda rows, name=name: scores_of(rows)[name],
+            vectorized=False,
+            n_resamples=500,
+            method="percentile",
+            rng=7,
+        )
+        found[name] = [plain.confidence_interval.low, plain.confidence_interval.high]
+    return found

@@ -1,0 +1,121 @@
+"""A run can be repeated from its plan bit by bit, and ends when it is told to."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import RunStopped
+from shared.events import EpochDone, Stage, StageStarted
+from shared.specs import ModelName, TrainSpec
+from workers.core.train import train
+
+Write = Callable[..., Path]
+Fit = Callable[..., dict[str, Any]]
+
+
+def fit_from(plan: dict[str, Any], data: Path, out: Path, **words: Any) -> dict[str, Any]:
+    """Train again as a plan says, which has been through a file."""
+    plan = json.loads(json.dumps(plan))
+    spec = TrainSpec(dataset="data", **words)
+    return train(data, spec, out=out, report=lambda _: None, should_stop=lambda: False, plan=plan)
+
+
+@pytest.mark.parametrize("model", [*ModelName])
+def test_a_plan_repeats_what_the_clock_cut_short(
+    write: Write, fit: Fit, mixed_table: Callable[..., str], tmp_path: Path, model: ModelName
+) -> None:
+    """Cut off by the time and repeated from its plan without a clock: the same weights, bit by bit, the same blend."""
+    data = write(mixed_table())
+    words = {"model": model, "time_s": 0.2}
+    first = fit(data, out="first", **words)
+    again = fit_from(first["plan"], data, tmp_path / "again", **{**words, "time_s": 600})
+    kept = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("first", "again")]
+    assert kept[0] == kept[1]
+    assert first["plan"]["weights"] == again["plan"]["weights"]
+    assert first["plan"]["temperature"] == again["plan"]["temperature"]
+    assert first["plan"]["candidates"] == again["plan"]["candidates"]
+    assert first["metrics"] == again["metrics"]
+    models = [(tmp_path / name / "model.onnx").read_bytes() for name in ("first", "again")]
+    assert models[0] == models[1]
+    if model in (ModelName.AUTO, ModelName.MLP, ModelName.MLP_PLE, ModelName.TABM):
+        assert any(plan["clock"] for plan in first["plan"]["candidates"].values())  # it was cut short
+
+
+@pytest.mark.parametrize(
+    ("model", "target"), [*((model, "kind") for model in ModelName), (ModelName.AUTO, "size"), (ModelName.TABM, "size")]
+)
+def test_the_same_seed_gives_the_same_bits(
+    write: Write, fit: Fit, mixed_table: Callable[..., str], tmp_path: Path, model: ModelName, target: str
+) -> None:
+    """Two runs that end by themselves are the same, bit by bit, whatever the time they took."""
+    data = write(mixed_table(rows=80))
+    words = {"target": target, "epochs": 2}
+    reports = [fit(data, out=name, model=model, **words) for name in ("a", "b")]
+    kept = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("a", "b")]
+    assert kept[0] == kept[1]
+    assert reports[0]["plan"] == reports[1]["plan"]
+    assert reports[0]["metrics"] == reports[1]["metrics"]
+
+
+@pytest.mark.parametrize("model", [*ModelName])
+def test_the_shortest_time_still_gives_a_model(
+    write: Write, fit: Fit, mixed_table: Callable[..., str], model: ModelName
+) -> None:
+    """However little time is given, what was learnt in it is a model that passes the gate; whoever reads is told."""
+    report = fit(write(mixed_table()), model=model, time_s=1e-6)
+    assert report["parity"]["max_difference"] < 1e-4
+    assert all(candidate["ended_by"] == "time" for candidate in report["candidates"].values())
+    name = "linear" if model is ModelName.AUTO else model.value
+    assert set(report["candidates"]) == {name}
+    assert f"`{name}` was stopped by the time budget; give more with time=..." in report["warnings"]
+    if model is ModelName.AUTO:
+        left_out = "The time was over before `gbdt` could be trained; give more with time=..."
+        assert left_out in report["warnings"]
+
+
+@pytest.mark.parametrize("stage", [Stage.READ, Stage.TRAIN, Stage.EVALUATE])
+def test_a_stop_at_any_stage_is_heard(
+    write: Write, mixed_table: Callable[..., str], tmp_path: Path, stage: Stage
+) -> None:
+    """Asked as a stage begins, the run ends within a second and leaves no report."""
+    asked = list[float]()
+
+    def report(event: object) -> None:
+        if isinstance(event, StageStarted) and event.stage is stage:
+            asked.append(time.monotonic())
+
+    spec = TrainSpec(dataset="data", time_s=60)
+    with pytest.raises(RunStopped):
+        train(write(mixed_table()), spec, out=tmp_path / "out", report=report, should_stop=lambda: bool(asked))
+    assert time.monotonic() - asked[0] < 1.0
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"model": "linear", "optimizer": "sgd", "lr": 1e-9, "patience": 100_000, "epochs": 100_000},
+        {"model": "mlp", "lr": 1e-9, "patience": 100_000, "epochs": 100_000},
+        {"model": "mlp-ple", "lr": 1e-9, "patience": 100_000, "epochs": 100_000},
+        {"model": "tabm", "lr": 1e-9, "patience": 100_000, "epochs": 100_000},
+        {"model": "gbdt", "lr": 1e-6, "patience": 100_000, "epochs": 100_000},
+    ],
+)
+def test_a_stop_while_a_model_learns_is_heard(
+    write: Write, mixed_table: Callable[..., str], tmp_path: Path, words: dict[str, Any]
+) -> None:
+    """Asked in the middle of its learning, each model ends within a second."""
+    asked = list[float]()
+
+    def report(event: object) -> None:
+        if isinstance(event, EpochDone):
+            asked.append(time.monotonic())
+
+    spec = TrainSpec(dataset="data", time_s=600, **words)
+    with pytest.raises(RunStopped):
+        train(write(mixed_table()), spec, out=tmp_path / "out", report=report, should_stop=lambda: bool(asked))
+    assert time.monotonic() - asked[0] < 1.0

@@ -1,0 +1,140 @@
+"""The candidates of a run: the model asked for, or several inside one time budget, and what is kept of them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from shared.errors import Problem, RunFailed
+from shared.specs import LossName, ModelName, TrainSpec
+from workers.core.blend import Choice, choose
+from workers.core.loop import Data
+from workers.core.models import MODELS
+from workers.core.models.candidate import Candidate
+from workers.core.progress import Clock, Progress
+
+# In the order in which they are tried: cheap ones first, so that a short time still gives a model.
+CPU_CANDIDATES = (ModelName.LINEAR, ModelName.GBDT, ModelName.MLP_PLE, ModelName.MLP)
+GPU_CANDIDATES = (ModelName.LINEAR, ModelName.GBDT, ModelName.TABM, ModelName.MLP_PLE)
+NETWORKS = (ModelName.MLP, ModelName.MLP_PLE, ModelName.TABM)
+
+# Networks learn all folds at once up to here, else the first one alone: on a CPU each fold costs the same again.
+FOLDED_ROWS, GPU_FOLDED_ROWS = 8_000, 50_000
+LINEAR_ROWS = 100_000
+# Of the time that is left, the share that a candidate may take while others wait.
+SHARES = {ModelName.LINEAR: 0.3, ModelName.GBDT: 0.6}
+LEAST_S, MOST_S = 8.0, 600.0
+LEAST_CELLS = 200_000
+
+# What speaks of epochs, layers or steps is for networks, when nothing but `auto` was asked for.
+_OF_NETWORKS = ("epochs", "lr", "batch", "optimizer", "momentum", "nesterov", "schedule", "warmup", "restarts", "clip",
+                "patience", "depth", "width", "activation", "dropout", "norm", "smoothing")  # fmt: skip
+_OF_PENALTIES = ("l1", "l2")
+
+
+@dataclass
+class Fitted:
+    """The candidates, and what was decided about them."""
+
+    candidates: dict[ModelName, Candidate]
+    seconds: dict[ModelName, float]
+    choice: Choice
+    plan: dict[str, Any]
+    """For each candidate: its own plan, and the questions that its clock answered with yes."""
+    notes: list[str] = field(default_factory=list)
+
+
+def default_time_s(cells: int, classes: int) -> float:
+    """The time budget for a table of so many cells, when none was asked for; more classes take longer."""
+    cells = cells * max(2, classes) // 2
+    return round(min(MOST_S, LEAST_S * float(max(1.0, cells / LEAST_CELLS) ** 0.7)), 1)
+
+
+def fit_candidates(
+    data: Data, spec: TrainSpec, *, progress: Progress, time_s: float, threads: int, follow: Mapping[str, Any] | None
+) -> Fitted:
+    """Fit what `spec` asks for inside the time, and choose; with `follow`, the candidates of an earlier run's plan are
+    fitted as far as they were there, and the clock counts for nothing.
+
+    Raises RunFailed with every problem when no candidate could be fitted, RunStopped.
+    """
+    wanted = _wanted(data, spec, follow)
+    whole = Clock(time_s)
+    fitted, seconds, plan = dict[ModelName, Candidate](), dict[ModelName, float](), dict[str, Any]()
+    notes, problems = _unused_words(spec), list[Problem]()
+    for k, name in enumerate(wanted):
+        left = time_s - whole.seconds()
+        if fitted and left <= 0 and follow is None:
+            notes.append(f"The time was over before `{name.value}` could be trained; give more with time=...")
+            continue
+        share = SHARES.get(name, 0.6) if k < len(wanted) - 1 else 1.0
+        clock = Clock(left * share, follow=None if follow is None else follow[name.value]["clock"])
+        started = time.perf_counter()
+        try:
+            learnt, words = _folded(data, name, alone=len(wanted) == 1), _words_for(spec, name)
+            candidate = MODELS[name](learnt, words, progress=progress, clock=clock, threads=threads)
+        except RunFailed as error:  # another candidate may do better
+            problems += error.problems
+            notes.append(f"`{name.value}` could not be trained: {error}")
+            continue
+        fitted[name], seconds[name] = candidate, time.perf_counter() - started
+        plan[name.value] = {**candidate.plan, "clock": clock.over_at}
+        notes += _notes(candidate)
+    if not fitted:
+        raise RunFailed(*problems)
+    choice = choose({name: candidate.outputs for name, candidate in fitted.items()}, data.y.cpu().numpy(), data.task)
+    return Fitted(fitted, seconds, choice, plan, notes)
+
+
+def blended_outputs(fitted: Fitted) -> np.ndarray:
+    """What the kept candidates say together of rows that had not taught them, before the temperature: [rows, O]."""
+    weighted = [weight * fitted.candidates[name].outputs for name, weight in fitted.choice.weights.items()]
+    return np.asarray(sum(weighted), dtype=np.float32)
+
+
+def _wanted(data: Data, spec: TrainSpec, follow: Mapping[str, Any] | None) -> Sequence[ModelName]:
+    if follow is not None:
+        return [ModelName(name) for name in follow]
+    if spec.model is not ModelName.AUTO:
+        return [spec.model]
+    candidates = GPU_CANDIDATES if data.x.is_cuda else CPU_CANDIDATES
+    return [name for name in candidates if name is not ModelName.GBDT or data.objective.name is not LossName.FOCAL]
+
+
+def _folded(data: Data, name: ModelName, *, alone: bool) -> Data:
+    """The data with all of its folds, or with the first one for a network that could not afford them; a linear model
+    that does not stand `alone` learns from a sample, since more rows would hardly move its few weights.
+    """
+    if name is ModelName.LINEAR and not alone:
+        step = -(-len(data.x) // LINEAR_ROWS)
+        return replace(data, folds=tuple(replace(fold, train=fold.train[::step]) for fold in data.folds))
+    most = GPU_FOLDED_ROWS if data.x.is_cuda else FOLDED_ROWS
+    return replace(data, folds=data.folds[:1]) if name in NETWORKS and len(data.x) > most else data
+
+
+def _words_for(spec: TrainSpec, name: ModelName) -> TrainSpec:
+    """What a candidate of `auto` takes of the words."""
+    if spec.model is not ModelName.AUTO or name in NETWORKS:
+        return spec
+    passed_over = _OF_NETWORKS if name is ModelName.LINEAR else _OF_NETWORKS + _OF_PENALTIES
+    return spec.model_copy(update={word: TrainSpec.model_fields[word].default for word in passed_over})
+
+
+def _unused_words(spec: TrainSpec) -> list[str]:
+    """A warning where the model that was asked for has no use for a word."""
+    words = [f"{name}=" for name, value in (("lr", spec.lr), ("batch", spec.batch)) if value is not None]
+    if spec.model is not ModelName.LINEAR or spec.optimizer is not None or not words:
+        return []
+    return [f"`linear` is solved to its optimum without {' and '.join(words)}; to use them, name an optimizer=."]
+
+
+def _notes(candidate: Candidate) -> list[str]:
+    """What a person should know of a candidate."""
+    notes, name = list(candidate.notes), candidate.name.value
+    if candidate.plan["ended_by"] == "time":
+        notes.append(f"`{name}` was stopped by the time budget; give more with time=...")
+    if candidate.plan["ended_by"] == "diverged":
+        notes.append(f"The loss of `{name}` exploded, so an epoch before that was kept; give a smaller lr=.")
+    return notes

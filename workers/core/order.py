@@ -1,0 +1,95 @@
+"""Rows that do not stand alone: in the order of time, or several of one customer. What follows for the split is
+proposed, never done unasked.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from workers.core.columns import Column
+from workers.core.findings import Finding
+from workers.core.kinds import Kind, name_parts, names_an_id
+from workers.core.names import typed
+from workers.core.table import Table
+from workers.core.target import Target
+
+_LEAST_ROWS = 50
+_LEAST_MOMENTS = _LEAST_GROUPS = 10
+_SORTED_SHARE = 0.99
+_DRIFT_DEVIATIONS = 5.0
+_GROUP_SHARE = 0.05  # of the target's variance that the other rows of a group explain
+_GROUP_NAMES = frozenset(
+    ("customer", "client", "user", "patient", "subject", "person", "member", "household", "session", "account",
+     "student", "driver", "device", "machine", "employee", "speaker")
+)  # fmt: skip
+
+
+def time_finding(name: str, days: np.ndarray, target: Target) -> list[Finding]:
+    """Whether the rows are in the order of the dates of a column, [rows]."""
+    known = np.isfinite(days) & target.usable
+    steps = np.diff(days[known])
+    if known.sum() < _LEAST_ROWS or np.sum(steps != 0) < _LEAST_MOMENTS:
+        return []
+    order = "ascending" if np.mean(steps >= 0) >= _SORTED_SHARE else "descending"
+    if order == "descending" and np.mean(steps <= 0) < _SORTED_SHARE:
+        return []
+    drift, facts = _drift(days[known], target, known)
+    sentence = (
+        f"The rows are in the order of `{name}`{drift}: a model that is to predict later rows is tested "
+        f"honestly on the latest; say {typed('time', name)}."
+    )
+    return [Finding("time_order", sentence, name, {"order": order, **facts})]
+
+
+def group_findings(table: Table, columns: Sequence[Column], target: Target) -> list[Finding]:
+    """Columns that name whom a row belongs to, where rows of the same one have similar targets."""
+    found = []
+    for column in columns:
+        sizes = target.usable.sum() / max(1, column.distinct)
+        named = names_an_id(column.name) or bool(_GROUP_NAMES & set(name_parts(column.name)))
+        if not named or column.kind is Kind.DATE or column.distinct < _LEAST_GROUPS or sizes < 2:
+            continue
+        share = _explained(table.column(column.name), target)
+        if share < _GROUP_SHARE:
+            continue
+        sentence = (
+            f"Rows with the same `{column.name}` have similar `{target.name}` (the others of a group explain "
+            f"{share:.0%} of its variance): to be tested on new ones, say {typed('group', column.name)}."
+        )
+        found.append(Finding("group_rows", sentence, column.name, {"variance_share": round(share, 4)}))
+    return found
+
+
+def _drift(days: np.ndarray, target: Target, known: np.ndarray) -> tuple[str, dict[str, float]]:
+    """Whether the target of the latest fifth differs from the rest, in words; for numbers and two classes."""
+    if len(target.classes) > 2:
+        return "", {}
+    y = target.values[known].astype(np.float64)[np.argsort(days, kind="stable")]
+    cut = int(len(y) * 0.8)
+    early, late = y[:cut], y[cut:]
+    error = np.sqrt(early.var() / len(early) + late.var() / len(late))
+    facts = {"early_mean": float(early.mean()), "late_mean": float(late.mean())}
+    if not error or abs(late.mean() - early.mean()) < _DRIFT_DEVIATIONS * error:
+        return "", facts
+    what = f"the share of `{target.classes[1]}`" if target.classes else f"the mean of `{target.name}`"
+    return f", and {what} drifts ({early.mean():.3g} at first, {late.mean():.3g} in the latest fifth)", facts
+
+
+def _explained(cells: pl.Series, target: Target) -> float:
+    """The share of the target's variance that the mean of the other rows of a row's group explains."""
+    rows = target.usable & (cells != "").to_numpy()
+    if rows.sum() < _LEAST_ROWS:
+        return 0.0
+    groups = cells.filter(pl.Series(rows)).rank("dense").to_numpy().astype(np.int64) - 1
+    values, counts = target.values[rows], np.bincount(groups).astype(np.float64)
+    best = 0.0
+    for k in range(min(len(target.classes), 10)) if target.classes else [None]:
+        y = values if k is None else (values == k).astype(np.float64)
+        y = y - y.mean()
+        sums = np.bincount(groups, weights=y)
+        # Drawn towards the mean of all by one row, so that small groups do not speak too loud.
+        guess = (sums[groups] - y) / counts[groups]
+        total = float((y**2).sum())
+        best = max(best, 1.0 - float(((y - guess) ** 2).sum()) / total) if total else best
+    return best
