@@ -265,7 +265,8 @@ def _notes(events: Sequence[AnyEvent], result: dict[str, Any]) -> tuple[str, ...
         if isinstance(event, DatasetRead)
         for text in (*event.inferred, *event.warnings)
     ]
-    judged = [text for text in (result.get("verdict"), (result.get("residuals") or {}).get("hint")) if text]
+    texts = (result.get("verdict"), (result.get("residuals") or {}).get("hint"), result.get("choice"))
+    judged = [text for text in texts if text]
     return tuple(dict.fromkeys([*judged, *said, *result.get("warnings", ())]))
 
 

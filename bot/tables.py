@@ -85,7 +85,7 @@ def _candidates_table(result: dict[str, Any]) -> Table | None:
     candidates, metric = result.get("candidates") or {}, str(result.get("headline", ""))
     if len(candidates) < 2:
         return None
-    blended = any(facts.get("weight") for facts in candidates.values())
+    blended = sum(bool(facts.get("weight")) for facts in candidates.values()) > 1
 
     def reached(name: str) -> float | None:
         return (candidates[name].get("validation") or {}).get(metric)

@@ -181,9 +181,7 @@ class CompareSpec(Spec):
     runs: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2, max_length=10)
 
 
-AnySpec = Annotated[
-    TrainSpec | EvaluateSpec | PredictSpec | CompareSpec | DescribeSpec, Field(discriminator="kind")
-]
+AnySpec = Annotated[TrainSpec | EvaluateSpec | PredictSpec | CompareSpec | DescribeSpec, Field(discriminator="kind")]
 
 SPEC: TypeAdapter[AnySpec] = TypeAdapter(AnySpec)
 

@@ -99,10 +99,8 @@ def find_dialect(
         raise failed(
             "dataset_empty", "A dataset needs a header and rows; this file is blank.", "Send a CSV file with data."
         )
-    inside = _TOLD_INSIDE.match(text)
-    # An empty line in its place keeps the numbers of the lines.
-    text = "\n" + text[inside.end() :] if inside else text
-    style, records = _style(text, sep or (inside[1] if inside else None), cut=cut)
+    inside, text = _told_inside(text)
+    style, records = _style(text, sep or inside, cut=cut)
     if max(len(record.cells) for record in records) < least_columns:
         shown = DELIMITER_NAMES.get(sep or "", repr(sep)) if sep else "comma, semicolon, tab, bar, colon or space"
         raise failed(
@@ -129,7 +127,7 @@ def like(head: bytes, dialect: Dialect) -> Dialect:
     A header stands where most of the earlier names are found. Raises UnicodeError.
     """
     cut = len(head) >= HEAD_BYTES
-    text = plain_lines(decode(head, dialect.encoding, final=not cut)).replace("\0", "")
+    _, text = _told_inside(plain_lines(decode(head, dialect.encoding, final=not cut)).replace("\0", ""))
     style = _Style(dialect.delimiter, dialect.quote, dialect.escape)
     records = _records(text, style, cut=cut)
     if not records:
@@ -154,6 +152,12 @@ def like(head: bytes, dialect: Dialect) -> Dialect:
 def plain_lines(text: str) -> str:
     """The text with lines that end in a line feed, where a lone carriage return ends them."""
     return text.replace("\r", "\n") if "\r" in text and "\n" not in text else text
+
+
+def _told_inside(text: str) -> tuple[str | None, str]:
+    """The delimiter that the first line tells, and the text with an empty line in its place, to keep the numbers."""
+    inside = _TOLD_INSIDE.match(text)
+    return (inside[1], "\n" + text[inside.end() :]) if inside else (None, text)
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def _preamble(records: Sequence[Record], width: int, *, header: bool | None) -> 
     if header is not False and _evidence_of(records[first:]).as_name:
         return first
     few = 0
-    while few < first and (_is_comment(records[few]) or _filled(records[few]) == 1):
+    while few < first and (_is_comment(records[few]) or _filled(records[few]) <= 1):
         few += 1
     return few
 
@@ -161,8 +161,8 @@ def _may_be_first(record: Record, after: Sequence[Record], width: int) -> bool:
 
 
 def _is_title(record: Record) -> bool:
-    """Whether nothing but the first cell is filled."""
-    return _filled(record) == 1 and bool(record.cells[0].strip())
+    """Whether nothing but the first cell is filled, if that."""
+    return not any(cell.strip() for cell in record.cells[1:])
 
 
 def _is_comment(record: Record) -> bool:

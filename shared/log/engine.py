@@ -5,6 +5,8 @@ Why IMMEDIATE: with WAL and SQLite's default BEGIN, 440 of 600 concurrent writes
 """
 
 import shutil
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +20,9 @@ from shared.errors import LmlError, unavailable
 
 SCHEMA_REVISION = "0001"
 """The newest migration; a test holds it equal to the migrations folder."""
+
+_BUSY_S = 15
+"""How long a block waits for another's lock on SQLite's file."""
 
 _LEAST_ROOM_BYTES = 64 * 1024
 
@@ -159,7 +164,7 @@ def _engine(url: URL, *, pooled: bool) -> Engine:
     if url.get_backend_name() != "sqlite":
         options: dict[str, Any] = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
         return create_engine(url, connect_args={"connect_timeout": 5}, **options)
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 15})
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_S})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -168,9 +173,24 @@ def _engine(url: URL, *, pooled: bool) -> Engine:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
     cursor = connection.cursor()
-    for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={_BUSY_S * 1000}", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
+    _switch_to_wal(cursor)
     cursor.close()
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Of those who switch a new file at the same time SQLite refuses all but one at once, whatever their timeout."""
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,8 +1,10 @@
 """The engines themselves: concurrency, clocks, and databases that are away."""
 
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from sqlalchemy import Connection, event, insert, text, update
@@ -11,7 +13,7 @@ from support.log_acts import NEW, PROCESSES, asked, change, everything, queued, 
 
 from shared.errors import ServiceUnavailable
 from shared.log import runs, tables
-from shared.log.engine import Log, now, open_log
+from shared.log.engine import SCHEMA_REVISION, Log, now, open_log
 from shared.log.runs import RunState
 from shared.settings import Settings
 
@@ -33,6 +35,15 @@ def test_four_processes_write_without_a_locked_database(log: Log, log_url: str) 
         assert sum(part.result(timeout=120) for part in parts) == 400
     rows = everything(log)
     assert len(rows["runs"]) == len(rows["events"]) == 400
+
+
+def test_a_new_file_that_someone_writes_to_becomes_a_log_when_they_are_done(tmp_path: Path) -> None:
+    """Of two first starts the second waits, though SQLite refuses the change to WAL at once."""
+    with sqlite3.connect(tmp_path / "log.db", isolation_level=None, check_same_thread=False) as first:
+        first.execute("BEGIN IMMEDIATE")
+        Timer(0.3, first.rollback).start()
+        log = open_log(f"sqlite:///{tmp_path / 'log.db'}")
+    assert log.revision() == SCHEMA_REVISION
 
 
 def test_reading_goes_on_while_someone_writes(log: Log) -> None:

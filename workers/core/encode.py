@@ -35,6 +35,7 @@ from workers.core.words import (
 
 MOST_WORDS = 1_000
 OUTPUT_NAMES = frozenset(("label", "probabilities", "prediction"))
+REPORTED_WORDS = 50
 FLOAT_INTEGERS = 2**24  # a float32 holds every integer up to here
 
 
@@ -159,10 +160,12 @@ def text_features(features: Sequence[Feature]) -> list[Feature]:
 
 
 def as_plain(feature: Feature) -> dict[str, Any]:
-    """What the report says of a feature's input; `pattern` is what a cell of a number or date looks like."""
+    """What the report says of a feature's input, with the first of its words; `pattern` is what a cell of a number or
+    date looks like.
+    """
     plain: dict[str, Any] = {"input": feature.input, "input_type": feature.type.value}
     if feature.words:
-        plain["words"] = list(feature.words)
+        plain |= {"words": list(feature.words[:REPORTED_WORDS]), "words_known": len(feature.words)}
     if feature.date:
         plain |= {"date": asdict(feature.date), "pattern": feature.date.pattern}
     elif feature.kind is Kind.NUMBER:

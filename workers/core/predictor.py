@@ -81,7 +81,7 @@ class Predictor(nn.Module):
         return cooled(out, self.temperature)
 
     def predict(self, x: Tensor, *, chunk_rows: int = 2048) -> np.ndarray:
-        """Rows of the matrix [N, D] to probabilities [N, classes], or predictions in the target's unit [N, 1]; float32."""
+        """Rows of the matrix [N, D] to probabilities [N, classes], or predictions in the unit of the target [N, 1]."""
         outputs = []
         with torch.inference_mode():
             for start in range(0, max(1, len(x)), chunk_rows):

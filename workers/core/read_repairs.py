@@ -23,6 +23,7 @@ _SENTENCES = {
     "bytes_guessed": "{rows} bytes that are not UTF-8; they were read as Windows-1252",
     "quote_unclosed": "{rows} a quote that is opened and never closed; it was read as a letter",
     "quote_stray": "{rows} text beside a closed quote; it was read as part of the cell",
+    "quote_inside": "{rows} a quote inside a cell that does not begin with one; it was read as a letter",
     "rows_split": "{rows} a lone carriage return between two rows; it was read as the end of a line",
     "cells_cut": "{rows} more cells than the {width} columns, all empty; they were cut off",
     "rows_padded": "{rows} fewer cells than the {width} columns; the missing ones count as empty",
@@ -184,6 +185,8 @@ class Repairs:
             self._count("quote_unclosed" if record.fault is Fault.UNCLOSED else "quote_stray", self._rows + 1)
         if len(cells) == width:
             as_it_is = cells is record.cells and not record.fault and self._clean.fullmatch(record.text)
+            if not as_it_is and not record.fault and self._quote and self._quote in "".join(cells):
+                self._count("quote_inside", self._rows + 1)
             self._keep(rows, record.text if as_it_is and record.text.endswith("\n") else self._written(cells))
             return
         if self._tolerate:

@@ -22,6 +22,8 @@ from workers.core.table import Notes, Repair, Table, TableWriter
 __all__ = ["Table", "is_parquet", "read_like", "read_table"]
 
 _PARQUET_CELLS = 10_000_000  # some 200 MB as strings
+# Polars panics where a damaged file says one thing here and another there.
+_PARQUET_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 def read_table(
@@ -136,7 +138,7 @@ def _read_parquet(path: Path, writer: TableWriter, *, least_columns: int = 2) ->
         for start in range(0, height, step):
             frame = text.slice(start, step).collect()
             writer.add(frame, size_bytes=int(frame.estimated_size()))
-    except pl.exceptions.PolarsError as error:
+    except _PARQUET_ERRORS as error:
         raise failed(
             "dataset_unreadable",
             "A Parquet file's columns must hold numbers, words, booleans or dates; this one cannot be "
@@ -154,7 +156,7 @@ def _first_unreadable(text: pl.LazyFrame | None) -> str:
     for name in text.collect_schema().names():
         try:
             text.select(name).collect()
-        except pl.exceptions.PolarsError:
+        except _PARQUET_ERRORS:
             return f", first in column `{name}`"
     return ""
 

@@ -174,7 +174,10 @@ def _refuse_out_of_range(name: str, known: np.ndarray) -> None:
     """A model's predictions are float32: they must be able to hold the target, and to tell its values apart."""
     low, high = float(known.min()), float(known.max())
     largest = max(abs(low), abs(high))
-    if largest > np.finfo(np.float32).max or np.ptp(known) < FEWEST_STEPS * float(np.spacing(np.float32(largest))):
+    # Half of it, for the spacing at the largest number of all is beyond float32.
+    bound = float(np.finfo(np.float32).max)
+    step = 2.0 * float(np.spacing(np.float32(min(largest, bound) / 2.0)))
+    if largest > bound or np.ptp(known) < FEWEST_STEPS * step:
         raise failed(
             "target_out_of_range",
             "Predictions are numbers of 7 digits, at most 3.4e38; the numbers of "

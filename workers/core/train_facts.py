@@ -50,6 +50,7 @@ def model_facts(dataset: Dataset, rows: Development, fitted: Fitted, predictor: 
     return {
         "model": kept[0].value if len(kept) == 1 else BLEND,
         "candidates": {name.value: _candidate(rows, fitted, name) for name in fitted.candidates},
+        "choice": fitted.choice.sentence,
         "chosen_by": CHOSEN_BY[rows.data.task],
         "temperature": fitted.choice.temperature,
         "baseline_guess": baseline_guess(rows),
