@@ -1,8 +1,9 @@
 """`lml up`: keeps the stack running, with the bot when Slack tokens are set, until Ctrl-C."""
 
 import signal
-import threading
 import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 from bot.answers import envelope
 from bot.cards import Card
@@ -26,9 +27,9 @@ def keep_up(settings: Settings, screen: Screen) -> int:
         raise refused(
             "already_up", f"A stack is up already for {settings.home_folder}.", "Stop it with Ctrl-C where it runs."
         )
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    stops: SimpleQueue[int] = SimpleQueue()  # an Event, set by the handler that interrupts its own wait, can lock up
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, lambda signum, _frame: stops.put(signum))
     screen.say("Starting Redis and a worker ...")
     open_log(settings.log_url)
     if settings.redis_url is not None:
@@ -38,11 +39,11 @@ def keep_up(settings: Settings, screen: Screen) -> int:
             "Unset LML_REDIS_URL, or start `python -m workers` and `python -m bot` yourself.",
         )
     with stack.use() as redis_url:
-        _wait_for_worker(stack, stop)
+        _wait_for_worker(stack, stops)
         bot = _start_bot(settings, redis_url)
-        if not stop.is_set():
+        if stops.empty():
             screen.say(_ready_words(settings, bot))
-        while not stop.wait(0.5):
+        while not _is_told(stops, within_s=0.5):
             _check(stack, bot)
         screen.say("Stopping ...")
         if bot is not None:
@@ -54,9 +55,15 @@ def keep_up(settings: Settings, screen: Screen) -> int:
     return ExitCode.SUCCEEDED
 
 
-def _wait_for_worker(stack: Stack, stop: threading.Event) -> None:
+def _is_told(stops: "SimpleQueue[int]", *, within_s: float) -> bool:
+    with suppress(Empty):
+        stops.put(stops.get(timeout=within_s))
+    return not stops.empty()
+
+
+def _wait_for_worker(stack: Stack, stops: "SimpleQueue[int]") -> None:
     deadline = time.monotonic() + READY_WITHIN_S
-    while not stop.wait(0.05):
+    while not _is_told(stops, within_s=0.05):
         _check(stack, None)
         state = stack.state()
         if state is not None and state.worker_ready:

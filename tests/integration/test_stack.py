@@ -164,7 +164,11 @@ class stack_up:  # noqa: N801 - read as a word: with stack_up(shell)
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=60)
+        try:
+            self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(self.process.communicate()[1]) from None
 
 
 def test_the_command_runs_from_any_directory(shell: Shell, tmp_path: Path) -> None:
