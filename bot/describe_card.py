@@ -6,11 +6,11 @@ from typing import Any
 from bot.grammar import quoted
 from bot.tables import Table
 from bot.values import separator_word
+from shared.datasets.dialect import DELIMITER_NAMES
 from shared.specs import DescribeSpec
 
 _MOST_COLUMNS = 30
 _REASON_CHARACTERS = 120
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", ":": "colon", " ": "space"}
 
 
 def headline(result: dict[str, Any]) -> str:
@@ -59,7 +59,7 @@ def _written(dialect: dict[str, Any] | None) -> str:
     delimiter = str(dialect.get("delimiter", ""))
     encoding = str(dialect.get("encoding", "")).removesuffix("-sig")
     shown = encoding.upper() if encoding.startswith("utf") else encoding
-    return f"{_DELIMITERS.get(delimiter, delimiter)}, {shown}, {_header(dialect)}"
+    return f"{DELIMITER_NAMES.get(delimiter, delimiter)}, {shown}, {_header(dialect)}"
 
 
 def _header(dialect: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ __all__ = [
 HEAD_BYTES = 65_536
 MOST_COLUMNS = 20_000
 DELIMITERS = ",;\t|: "
-DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", ":": "colon", " ": "space"}
+DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", ":": "colon", " ": "space"}
 # Excel reads the delimiter from such a first line, and so do we.
 _TOLD_INSIDE = re.compile(r"sep=(.)\r?\n")
 
@@ -102,7 +102,7 @@ def find_dialect(
     inside, text = _told_inside(text)
     style, records = _style(text, sep or inside, cut=cut)
     if max(len(record.cells) for record in records) < least_columns:
-        shown = DELIMITER_NAMES.get(sep or "", repr(sep)) if sep else "comma, semicolon, tab, bar, colon or space"
+        shown = DELIMITER_NAMES.get(sep or "", repr(sep)) if sep else "comma, semicolon, tab, pipe, colon or space"
         raise failed(
             "dataset_one_column",
             f"A dataset needs at least two columns, one of them the target; with {shown} as the delimiter this file "

@@ -25,6 +25,7 @@ from workers.core.names import typed, unknown_column
 from workers.core.numbers import read_numbers
 from workers.core.order import group_findings, time_finding
 from workers.core.reading import read_table
+from workers.core.sentinels import sentinel_findings
 from workers.core.shifted import shift_findings
 from workers.core.split import TRAIN, VALIDATION, are_too_alike, hash_numbers, row_hashes, split_by_time, split_rows
 from workers.core.table import Repair, Table, TableWriter
@@ -113,6 +114,7 @@ def understand_dataset(path: Path, spec: TrainSpec, *, writer: TableWriter | Non
             *class_findings(target),
             *shift_findings(table, columns, features, cells),
             *total_findings(table, columns, target),
+            *sentinel_findings(cells, features, target),
             *leak_findings(cells, features, target, np.flatnonzero(learnt)),
             *(_order_findings(table, columns, target, features, cells) if times is None and groups is None else ()),
             *column_findings(columns, table.height),
@@ -252,10 +254,18 @@ def _reading_inferred(table: Table, spec: TrainSpec) -> list[str]:
         sentences.append(f"Encoding: {dialect.encoding}; change it with encoding=...")
     if spec.header is None:
         if dialect.has_header:
-            sentences.append(f"Header: the first row, because {dialect.header_reason}; change it with header=no.")
+            sentences.append(f"Header: {_header(dialect)}, because {dialect.header_reason}; change it with header=no.")
         else:
             sentences.append(f"Header: none, because {dialect.header_reason}; change it with header=yes.")
     return sentences
+
+
+def _header(dialect: Dialect) -> str:
+    """Which rows of the file name the columns."""
+    rows = "the first row" if dialect.header_rows == 1 else "the first two rows"
+    if not dialect.preamble:
+        return rows
+    return f"{rows} below the {'line' if dialect.preamble == 1 else f'{dialect.preamble} lines'} above the table"
 
 
 def _no_feature_left(columns: Sequence[Column]) -> Exception:

@@ -24,6 +24,7 @@ _MONTHS = (
 _DAY, _MONTH = r"(?:0?[1-9]|[12][0-9]|3[01])", r"(?:0?[1-9]|1[0-2])"
 _ANY = r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[- ][A-Za-z]{3,9}[- ][0-9]{2,4}|[A-Za-z]{3,9} [0-9]{1,2},? "
 _ANY_TIME = r"[0-9]{1,2}:[0-9]{2}"
+_ZONE = r"(?:UTC|GMT)?[+-][0-9]{1,2}(?::?[0-9]{2})?|UTC|GMT|Z"
 _SAMPLE = 2_000
 # Seconds and milliseconds since 1970 between 1990 and 2070; smaller and larger numbers are something else.
 _EPOCH_S = (631_152_000.0, 3_155_760_000.0)
@@ -57,8 +58,11 @@ class DateFormat:
     """Whether a year has two digits: 70 to 99 are the last century's."""
     half_days: bool = False
     """Whether times end with AM or PM."""
-    zone: str = "Z"
-    """What may stand behind a time (Z), or stands behind each (+02:00): the same everywhere, so it says nothing."""
+    zoned: bool = False
+    """Whether each time has an offset from UTC behind it (+02:00, GMT+1); else Z may stand there. It is left out: what
+    is read is what the clock of its place showed, in summer and in winter."""
+    comma: bool = False
+    """Whether a comma stands before the fractions of a second, as in German files and the logs of Python."""
 
     @property
     def is_counted(self) -> bool:
@@ -91,13 +95,13 @@ class DateFormat:
     def _time(self) -> str:
         hours = "(0?[0-9]|1[0-2])" if self.half_days else "([01]?[0-9]|2[0-3])"
         half = " ?([AaPp])[Mm]" if self.half_days else "()"
-        zone = "Z?" if self.zone == "Z" else f" ?{re.escape(self.zone)}"
-        return rf"{hours}:([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{{1,9}})?))?{half}{zone}"
+        zone, dot = f" ?(?:{_ZONE})" if self.zoned else "Z?", "," if self.comma else r"\."
+        return rf"{hours}:([0-5][0-9])(?::([0-5][0-9](?:{dot}[0-9]{{1,9}})?))?{half}{zone}"
 
     @property
     def fullest(self) -> str:
         """A cell with every part; it cuts into as many pieces as any."""
-        time = "11:00:00" + (" AM" if self.half_days else "") + ("" if self.zone == "Z" else " ") + self.zone
+        time = "11:00:00" + (" AM" if self.half_days else "") + (" GMT+02:00" if self.zoned else "Z")
         year = "70" if self.short_year else "1970"
         parts = {
             Order.YMD: (year, "01", "01"),
@@ -157,7 +161,8 @@ def find_format(cells: pl.Series, *, name: str, day_first: bool) -> tuple[DateFo
     sample = spread(cells, _SAMPLE)
     if not sample.str.contains(rf"\A(?:{_ANY}|{_ANY_TIME})").any():
         return _find_counted(sample, name)
-    zone, half = _zone(sample), bool(sample.str.contains(r"(?i)[0-9] ?[ap]m\b").any())
+    zones, half = _zones(sample), bool(sample.str.contains(r"(?i)[0-9] ?[ap]m\b").any())
+    comma = bool(sample.str.contains(r":[0-9]{2},[0-9]").any())
     formats = [DateFormat(Order.YMD, sep) for sep in "-/."]
     formats += [
         DateFormat(order, sep, short)
@@ -167,7 +172,7 @@ def find_format(cells: pl.Series, *, name: str, day_first: bool) -> tuple[DateFo
     ]
     formats += [DateFormat(Order.NAMED_DMY, sep, short) for sep in "- " for short in (False, True)]
     formats += [DateFormat(Order.NAMED_MDY, " "), DateFormat(Order.TIME, "")]
-    formats = [replace(form, half_days=half, zone=zone) for form in formats]
+    formats = [replace(form, half_days=half, zoned=bool(zones), comma=comma) for form in formats]
     reads = [int(sample.str.contains(whole(form.pattern)).sum()) for form in formats]
     most = max(reads)
     if not most:
@@ -175,6 +180,8 @@ def find_format(cells: pl.Series, *, name: str, day_first: bool) -> tuple[DateFo
     best = [form for form, count in zip(formats, reads, strict=True) if count == most]
     if len(best) > 1 and best[0].order in {Order.DMY, Order.MDY}:
         return best[0], f"nothing says whether {sample[0]!r} starts with the day; {best[0].order.value} is assumed"
+    if len(zones) > 1:
+        return best[0], f"its offsets from UTC differ ({', '.join(zones[:2])}); each time is read as its clock shows it"
     return best[0], ""
 
 
@@ -201,6 +208,7 @@ def _read(cells: pl.Series, form: DateFormat) -> np.ndarray:
             month = month.replace_strict(month_names(), default=None, return_dtype=pl.Float64)
         known = year.is_not_null().to_numpy()
         days = civil_days(full_years(_floats(year), short=form.short_year), _floats(month), _floats(day))
+    parts[5] = parts[5].str.replace(",", ".", literal=True) if form.comma else parts[5]
     hour, minute, second = (np.nan_to_num(_floats(part)) for part in parts[3:6])
     if form.half_days:
         afternoon = parts[6].is_in(["p", "P"]).fill_null(value=False).to_numpy()
@@ -237,10 +245,13 @@ def _read_counted(cells: pl.Series, order: Order) -> np.ndarray:
     return values / (DAY_S if order is Order.SECONDS else DAY_S * 1000.0)
 
 
-def _zone(sample: pl.Series) -> str:
-    """What stands behind most times."""
-    zones = sample.str.extract(r":[0-9.]+ ?(?:[AaPp][Mm])? ?(Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})$").drop_nulls()
-    return Counter(zones.to_list()).most_common(1)[0][0] if len(zones) else "Z"
+def _zones(sample: pl.Series) -> list[str]:
+    """What stands behind the times, the most frequent first; nothing where most times have at most a Z behind them."""
+    zones = sample.str.extract(rf":[0-9.,]+ ?(?:[AaPp][Mm])? ?({_ZONE})$").drop_nulls()
+    timed = int(sample.str.contains(_ANY_TIME).sum())
+    if 2 * len(zones) <= timed or bool((zones == "Z").all()):
+        return []
+    return [zone for zone, _ in Counter(zones.to_list()).most_common()]
 
 
 def _floats(part: pl.Series) -> np.ndarray:

@@ -15,7 +15,7 @@ def date_column(graph: Graph, cells: str, form: DateFormat) -> str:
     if form.is_counted:
         days = _counted(graph, text, form.order)
     elif form.order is Order.TIME:
-        days = _fraction(graph, text, form)
+        days = _fraction(graph, _without_zone(graph, text, form), form)
     else:
         days = _date(graph, text, form)
     return graph.add("Where", is_date, without_last(graph, days), graph.number(np.nan))
@@ -25,9 +25,7 @@ def _date(graph: Graph, text: str, form: DateFormat) -> str:
     """[rows, 1] float64 of dates with a time or without."""
     cut = graph.split(text, form.sep, 2)  # [rows, 1, 3]
     first, second, rest = (piece(graph, cut, k) for k in range(3))
-    if form.zone != "Z":
-        rest = before(graph, rest, form.zone)  # UTC holds a T
-    with_t = graph.split(rest, "T", 1)
+    with_t = graph.split(_without_zone(graph, rest, form), "T", 1)
     # "05T12:30" falls apart at the T; "05 12:30", and "05 " with a blank behind it, at the blank.
     start, after = piece(graph, with_t, 0), piece(graph, with_t, 1)
     spaced = graph.split(ended(graph, start, " "), " ", 1)
@@ -51,15 +49,17 @@ def _date(graph: Graph, text: str, form: DateFormat) -> str:
 
 def _fraction(graph: Graph, time: str, form: DateFormat) -> str:
     """A time, '' where there is none, as a fraction of the day."""
-    # "Z" and blanks behind the time go; missing parts of it become zeros.
+    # Blanks behind the time go; missing parts of it become zeros.
     has_time = graph.add("RegexFullMatch", time, pattern=r"(?s:.*)[0-9]:[0-9](?s:.*)")
     clock = graph.add("Where", has_time, time, word(graph, "00:00:00"))
-    clock = before(graph, clock, form.zone)
     if form.half_days:
         for letter in "AaPp":
             clock = before(graph, clock, letter)
     parts = graph.split(ended(graph, clock, ":"), ":", 3)
-    hour, minute, second = (_part(graph, piece(graph, parts, k)) for k in range(3))
+    clocked = [piece(graph, parts, k) for k in range(3)]
+    if form.comma:
+        clocked[2] = _with_point(graph, clocked[2])
+    hour, minute, second = (_part(graph, part) for part in clocked)
     if form.half_days:
         afternoon = graph.add("RegexFullMatch", time, pattern=r"(?s:.*)[Pp][Mm](?s:.*)")
         twelve = graph.add("Where", afternoon, graph.number(12), graph.number(0))
@@ -68,6 +68,22 @@ def _fraction(graph: Graph, time: str, form: DateFormat) -> str:
     minutes = graph.add("Add", graph.add("Mul", hour, graph.number(60)), minute)
     seconds = graph.add("Add", graph.add("Mul", minutes, graph.number(60)), second)
     return graph.add("Div", seconds, graph.number(DAY_S))
+
+
+def _without_zone(graph: Graph, text: str, form: DateFormat) -> str:
+    """What stands in front of the zone. It goes before the date is cut at a T, which UTC and GMT hold too."""
+    for mark in "UGZ+-" if form.zoned else "Z":
+        text = before(graph, text, mark)
+    return text
+
+
+def _with_point(graph: Graph, seconds: str) -> str:
+    """Seconds with a comma before their fractions, or without fractions, as a number."""
+    cut = graph.split(ended(graph, seconds, ","), ",", 1)
+    fraction = before(graph, piece(graph, cut, 1), ",")
+    pointed = graph.add("StringConcat", word(graph, "."), fraction)
+    has_none = graph.add("Equal", fraction, word(graph, ""))  # a blank may stand behind whole seconds
+    return graph.add("StringConcat", piece(graph, cut, 0), graph.add("Where", has_none, word(graph, ""), pointed))
 
 
 def _counted(graph: Graph, text: str, order: Order) -> str:

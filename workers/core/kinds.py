@@ -229,7 +229,7 @@ def _as_words(values: Values) -> Reading:
         return as_text(values) or Reading(
             Kind.TEXT, f"{distinct} different values in {total} cells, and no words that some of them share", used=False
         )
-    return Reading(Kind.CATEGORY, f"{distinct} different words", doubt=mixed)
+    return Reading(Kind.CATEGORY, _words(distinct), doubt=mixed)
 
 
 def _mixed_dates(values: Values) -> str:
@@ -289,9 +289,13 @@ def _share(count: int, total: int, what: str) -> str:
     return f"all {total} cells are {what}" if count == total else f"{count} of {total} cells are {what}"
 
 
+def _words(distinct: int) -> str:
+    return "a single word" if distinct == 1 else f"{distinct} different words"
+
+
 READERS: dict[Kind, Callable[[Values, bool], Reading | None]] = {
     Kind.NUMBER: lambda values, comma: as_number(values, comma=comma),
     Kind.DATE: lambda values, comma: as_date(values, day_first=comma, told=True),
     Kind.TEXT: lambda values, _: as_text(values),
-    Kind.CATEGORY: lambda values, _: Reading(Kind.CATEGORY, f"{values.distinct} different words"),
+    Kind.CATEGORY: lambda values, _: Reading(Kind.CATEGORY, _words(values.distinct)),
 }

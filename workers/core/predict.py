@@ -26,9 +26,9 @@ def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: 
     progress.stage(Stage.READ)
     stored = load_model(model)
     table = stored.read(data, tolerate=True)
-    notes = _notes(stored, table)
+    notes, as_missing = _notes(stored, table)
     frame, task, target = table.frame, stored.model.task, stored.model.target
-    said = tuple(table.warnings)
+    said = (*table.warnings, *as_missing)
     report(DatasetRead(rows=frame.height, columns=frame.width, target=target, task=task.value, warnings=said))
     load_s = time.perf_counter() - started
 
@@ -51,21 +51,26 @@ def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: 
         "rows": frame.height,
         "rows_unreadable": len(notes),
         "timing_s": {name: round(seconds, 3) for name, seconds in timing.items()},
-        "warnings": [*table.warnings, *_warnings(notes)],
+        "warnings": [*table.warnings, *as_missing, *_warnings(notes)],
     }
     return write_report(out, facts)
 
 
-def _notes(stored: StoredModel, table: Table) -> dict[int, str]:
-    """The reason why a row (from 0) cannot be read, for each such row."""
-    notes = {row: f"the row {reason}" for row, reason in table.unreadable.items()}
+def _notes(stored: StoredModel, table: Table) -> tuple[dict[int, str], list[str]]:
+    """The reason why a row (from 0) cannot be read, for each such row; and what counts as missing, as in training."""
+    notes, as_missing = {row: f"the row {reason}" for row, reason in table.unreadable.items()}, list[str]()
     for name, pattern in stored.number_patterns.items():
         wrong = ~table.frame[name].str.contains(whole(rf"{missing_pattern()}|{pattern}|{BLANK}*"))
-        for row in wrong.arg_true():
-            if row not in table.unreadable:
-                reason = f"`{name}` must be a number, not {_shorten(table.frame[name][row])}"
-                notes[row] = f"{notes[row]}; {reason}" if row in notes else reason
-    return notes
+        rows = [row for row in wrong.arg_true() if row not in table.unreadable]
+        if rows and name in stored.taught_words:
+            cells = "1 cell is no number and counts" if len(rows) == 1 else f"{len(rows)} cells are no number and count"
+            shown = _shorten(table.frame[name][rows[0]])
+            as_missing.append(f"`{name}`: {cells} as missing, as in training, first in row {rows[0] + 1}: {shown}.")
+            continue
+        for row in rows:
+            reason = f"`{name}` must be a number, not {_shorten(table.frame[name][row])}"
+            notes[row] = f"{notes[row]}; {reason}" if row in notes else reason
+    return notes, as_missing
 
 
 def _warnings(notes: dict[int, str]) -> list[str]:

@@ -25,6 +25,7 @@ _SENTENCES = {
     "quote_stray": "{rows} text beside a closed quote; it was read as part of the cell",
     "quote_inside": "{rows} a quote inside a cell that does not begin with one; it was read as a letter",
     "rows_split": "{rows} a lone carriage return between two rows; it was read as the end of a line",
+    "header_repeated": "{rows} the names of the columns, as files that were put together have; left out",
     "cells_cut": "{rows} more cells than the {width} columns, all empty; they were cut off",
     "rows_padded": "{rows} fewer cells than the {width} columns; the missing ones count as empty",
     "rows_dropped": "{rows} more cells than the {width} columns; set aside, for their cells may be shifted",
@@ -74,6 +75,13 @@ class Repairs:
         self._rows += rows
         self._kept += rows
         self.line += lines
+
+    def headers_left_out(self, rows: list[int]) -> None:
+        """Count rows (from 0, of those that would be kept) that hold the header once more."""
+        before = self._counts["header_repeated"].count if "header_repeated" in self._counts else 0
+        for row in rows:
+            self._count("header_repeated", before + row + 1)
+        self._kept -= len(rows)
 
     def repair(self, text: str, *, final: bool) -> tuple[str, str]:
         """Clean text with the rows of `text`, which begins with a record, and the record at its end that goes on."""

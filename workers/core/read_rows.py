@@ -54,6 +54,9 @@ class _Blocks:
         self._delimiter, self._quote = dialect.delimiter, dialect.quote
         self._repairs, self._writer, self._strict = repairs, writer, strict
         self._schema = {f"c{k}": pl.String for k in range(self._width)}
+        self._header = [
+            ("", name) if name == f"column_{k + 1}" else (name,) for k, name in enumerate(dialect.columns)
+        ] * (dialect.has_header and self._width > 1)  # what a row holds in each column that is the header once more
 
     def read(self, block: bytes, *, final: bool) -> bytes:
         """Write the rows of a block, and return what the next one begins with: a record that is not whole yet."""
@@ -175,10 +178,23 @@ class _Blocks:
         self._write(frame, len(block))
 
     def _write(self, frame: pl.DataFrame, size_bytes: int) -> None:
+        frame = self._without_headers(frame)
         for k, column in enumerate(frame.iter_columns()):
             if not self.filled[k]:
                 self.filled[k] = bool(column.str.len_bytes().max())
         self._writer.add(frame, size_bytes=size_bytes)
+
+    def _without_headers(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows that are not the header once more."""
+        if not self._header or not frame.to_series(0).str.strip_chars().is_in(self._header[0]).any():
+            return frame
+        names = zip(self._schema, self._header, strict=True)
+        again = frame.select(
+            pl.all_horizontal(pl.col(name).str.strip_chars().is_in(cells) for name, cells in names)
+        ).to_series()
+        if again.any():
+            self._repairs.headers_left_out([self._writer.height + int(row) for row in again.arg_true()])
+        return frame.filter(~again)
 
     def _refuse_endless(self, block: bytes) -> None:
         if len(block) - block.rfind(b"\n") > LONGEST_ROW:

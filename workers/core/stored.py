@@ -34,6 +34,11 @@ class StoredModel:
         numbers = [c for c in self.report["columns"] if c["used"] and c["kind"] == "number"]
         return {c["name"]: c.get("pattern", padded(NUMBER)) for c in numbers}
 
+    @property
+    def taught_words(self) -> frozenset[str]:
+        """The numbers among whose cells training met words, which counted as missing: the model knows such rows."""
+        return frozenset(c["name"] for c in self.report["columns"] if c.get("others"))
+
     def read(self, data: Path, *, tolerate: bool) -> Table:
         """The table of a file that is written like the training file. Raises RunFailed as `reading` and `require` do.
 

@@ -33,6 +33,9 @@ def _find(cells, name="x", *, day_first=False):
         (["5 Jan 2024", "6 February 2024"], [DAY, DAY + 32]),
         (["2024-01-05 12:00:00+02:00", "2024-01-06 12:00:00+02:00"], [DAY + 0.5, DAY + 1.5]),
         (["2024-01-05 12:00:00 UTC", "2024-01-06 12:00:00 UTC"], [DAY + 0.5, DAY + 1.5]),
+        (["2024-01-05 06:00:00+00", "2024-01-06 12:00:00.000+00"], [DAY + 0.25, DAY + 1.5]),
+        (["2024/01/05 6:00:00 AM GMT+1", "2024/01/06 6:00:00 PM GMT+1"], [DAY + 0.25, DAY + 1.75]),
+        (["2024-01-05 00:00:08,640", "2024-01-05 06:00:00"], [DAY + 0.0001, DAY + 0.25]),
         (["06:00", "18:00:00"], [0.25, 0.75]),
         (["6:00 am", "6:00 PM"], [0.25, 0.75]),
     ],
@@ -42,6 +45,18 @@ def test_formats(cells, days):
     form, doubt = _find(cells)
     np.testing.assert_allclose(read_dates(pl.Series(cells), form), [np.nan if d is None else d for d in days])
     assert not doubt
+
+
+@pytest.mark.parametrize(
+    ("winter", "summer"), [("T12:00:00+01:00", "T12:00:00+02:00"), (" 12:00:00 GMT", " 12:00:00 GMT+1")]
+)
+def test_a_clock_that_is_put_forward_is_read_as_it_shows(winter, summer):
+    """Offsets that change within a file are left out, and said; one that comes later is read as well."""
+    form, doubt = _find([f"2024-01-05{winter}", f"2024-07-05{summer}", f"2024-07-06{summer}"])
+    cells = [f"2024-01-05{winter}", f"2024-01-05{summer}", "2024-01-05 12:00:00-03:30", "2024-01-05 12:00:00"]
+    np.testing.assert_array_equal(read_dates(pl.Series(cells), form), [DAY + 0.5] * 3 + [np.nan])
+    first, second = summer[9:].strip(), winter[9:].strip()
+    assert doubt == f"its offsets from UTC differ ({first}, {second}); each time is read as its clock shows it"
 
 
 def test_every_day_of_two_centuries_is_the_calendars():

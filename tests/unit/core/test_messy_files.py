@@ -165,3 +165,62 @@ def test_a_quote_inside_a_cell_is_a_letter_and_said(write):
     said = "2 rows have a quote inside a cell that does not begin with one; it was read as a letter: rows 8, 41."
     assert [repair.sentence for repair in table.repairs] == [said]
     assert table.frame["shop"][7].endswith('th"')
+
+
+def test_a_header_between_the_rows_is_no_row(write):
+    """Files that were put together hold the header again; as a class of the target it would be learnt."""
+    lines = [f"{k % 9},{('yes', 'no')[k % 2]}" for k in range(60)]
+    path = write("\n".join(["visits,won", *lines[:20], " visits,won", *lines[20:40], "visits,won", *lines[40:]]))
+    table = read_table(path)
+    said = "2 rows have the names of the columns, as files that were put together have; left out: rows 21, 42."
+    assert (table.height, [repair.sentence for repair in table.repairs]) == (60, [said])
+    assert table.frame["won"].unique().sort().to_list() == ["no", "yes"]
+    again = read_like(path, table.dialect, tolerate=True)
+    assert (again.frame.rows(), again.repairs) == (table.frame.rows(), table.repairs)
+
+
+def test_a_number_that_stands_for_nothing_is_said(write):
+    """Nines far from all other numbers are a code for a missing value, in features and in the target."""
+    chance = random.Random(2)
+    lines = [f"{chance.gauss(20, 4):.1f},{chance.randint(18, 80)},{chance.uniform(1, 9):.2f}" for _ in range(100)]
+    cells = [line.split(",") for line in lines]
+    for k in (3, 30, 60):
+        cells[k][0], cells[k + 1][1], cells[k + 2][1], cells[k + 3][2] = "-999.0", "999", "99", "9999"
+    said = warnings_of(write("\n".join(["temperature,age,cost", *(",".join(row) for row in cells)])))
+    met = [text.partition(", far")[0] for text in said if "stands for a missing value" in text]
+    assert met == ["`temperature`: 3 cells are -999", "`age`: 3 cells are 999", "`cost`: 3 cells are 9999"]
+
+
+def test_a_number_of_nines_among_its_like_is_said_nothing_of(write):
+    """A price may be 99, and a single row may hold an odd one."""
+    lines = [f"{(99, 49, 149)[k % 3] + k % 7},{999 if k == 5 else k % 50},{k * 7 % 13}.5" for k in range(120)]
+    assert not any("stands for" in text for text in warnings_of(write("\n".join(["price,age,y", *lines]))))
+
+
+def test_a_header_below_titles_or_of_two_rows_is_told_as_such(write):
+    """What is said of the header tells where it stands."""
+
+    def said(text: str) -> str:
+        dataset = understand_dataset(write(text), TrainSpec(dataset="data"))
+        return next(sentence for sentence in dataset.inferred if sentence.startswith("Header"))
+
+    body = "\n".join(["day,shop,units,revenue", *sales()])
+    assert said(body).startswith("Header: the first row, because in ")
+    assert said("All shops\n\n" + body).startswith("Header: the first row below the 2 lines above the table, because ")
+    two = "\n".join(
+        [",2022,,2023,", "shop,Q1,Q2,Q1,Q2", *(f"s{k % 3},{k},{k * 3},{k * 7 % 13},{k % 5}" for k in range(30))]
+    )
+    assert said(two).startswith("Header: the first two rows, because ")
+
+
+def test_a_pipe_is_called_as_it_is_asked_for(write):
+    """`sep=pipe` is what a person says."""
+    path = write("\n".join(line.replace(",", "|") for line in ["day,shop,units,revenue", *sales()]))
+    assert "Delimiter: pipe; change it with sep=..." in understand_dataset(path, TrainSpec(dataset="data")).inferred
+
+
+def test_a_column_with_one_word_and_gaps_is_said_so(write):
+    """Its gaps are what tells rows apart."""
+    lines = [f"{('Jo', '')[k % 2]},{k},{k * 7 % 13}.5" for k in range(60)]
+    dataset = understand_dataset(write("\n".join(["owner,x,y", *lines])), TrainSpec(dataset="data"))
+    assert [column.reason for column in dataset.columns if column.name == "owner"] == ["a single word"]

@@ -142,6 +142,19 @@ def test_rows_that_cannot_be_read_keep_their_place(run, model, write, tmp_path):
     assert "3 rows have no prediction" in report["warnings"][0]
 
 
+def test_words_that_counted_as_missing_in_training_do_so_again(run, write, fit, tmp_path):
+    """The training file's rows get what its own test part got, and the report says which cells are no numbers."""
+    text = "x,y\n" + "".join(f"{'unknown' if k % 30 == 7 else k},{k % 50}\n" for k in range(240))
+    fit(write(text, "trained"), model="linear")
+    report = run(predict, tmp_path / "out", write(text))
+    assert (report["rows"], report["rows_unreadable"]) == (240, 0)
+    said = "`x`: 8 cells are no number and count as missing, as in training, first in row 8: 'unknown'."
+    assert report["warnings"] == [said]
+    rows = _rows(tmp_path / "used" / "predictions.csv")
+    for tested in _rows(tmp_path / "out" / "test_predictions.csv"):
+        assert float(rows[int(tested["row"]) - 1]["prediction"]) == pytest.approx(float(tested["prediction"]), rel=1e-5)
+
+
 def test_our_columns_do_not_hide_those_of_the_input(run, write, fit, tmp_path):
     """An input column named like one of ours is renamed."""
     text = "x,note,prediction\n" + "".join(f"{k},{k % 3},{3 * k}\n" for k in range(60))
