@@ -23,6 +23,7 @@ CLASS_LOSSES = (LossName.CROSS_ENTROPY, LossName.FOCAL)
 MOMENTUM_OPTIMIZERS = (OptimizerName.SGD, OptimizerName.GD)
 
 _LAYERS = ("depth", "width", "activation", "dropout", "norm")
+_SMOOTH = (None, LossName.MSE, LossName.CROSS_ENTROPY)  # losses whose optimum is solved for
 _STEPS = ("schedule", "warmup", "restarts", "clip", "momentum", "nesterov", "smoothing")
 _READ_AS = ("category", "text", "date", "number")
 _OFF = (Norm.NONE, ClassWeights.NONE, False)  # a word that says none or no asks for nothing
@@ -63,7 +64,7 @@ def column_problems(spec: TableSpec) -> list[Problem]:
 
 def _asked(spec: TrainSpec) -> list[str]:
     """The words that ask for something, among those that may conflict."""
-    words = ("optimizer", "batch", *_STEPS, "patience", *_LAYERS, "loss", "quantile", "weights")
+    words = ("optimizer", "lr", "batch", *_STEPS, "patience", *_LAYERS, "loss", "quantile", "weights")
     given = {word: getattr(spec, word) for word in words}
     return [word for word, value in given.items() if value is not None and not any(value is off for off in _OFF)]
 
@@ -72,7 +73,8 @@ def _not_taken(spec: TrainSpec) -> list[str]:
     """The words that are asked for and that the model has no use for."""
     unknown: Sequence[str] = ()
     if spec.model is ModelName.LINEAR:
-        unknown = _LAYERS if spec.optimizer is not None else (*_LAYERS, *_STEPS, "patience")
+        takes_steps = spec.optimizer is not None or spec.loss not in _SMOOTH
+        unknown = _LAYERS if takes_steps else (*_LAYERS, "lr", "batch", *_STEPS, "patience")
     if spec.model is ModelName.GBDT:
         unknown = ("optimizer", "batch", *_STEPS, *_LAYERS)
     return [word for word in _asked(spec) if word in unknown]

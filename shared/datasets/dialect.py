@@ -43,6 +43,8 @@ DELIMITERS = ",;\t|: "
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", ":": "colon", " ": "space"}
 # Excel reads the delimiter from such a first line, and so do we.
 _TOLD_INSIDE = re.compile(r"sep=(.)\r?\n")
+# Databases and Markdown draw a line of dashes between the header and the rows.
+_BORDER = re.compile(r"(?=[^\n]*---)[-+=:|\s]+")
 
 
 @dataclass(frozen=True)
@@ -236,10 +238,10 @@ def _without_quoted(text: str, style: _Style) -> str:
 
 
 def _records(text: str, style: _Style, *, cut: bool) -> list[Record]:
-    """The records of the head that are not blank, without the last one where the head ends in its middle."""
+    """The records of the head that are neither blank nor a border, without the last where the head ends within it."""
     text = undo_escapes(text) if style.escape else text
     found = Records(text, delimiter=style.delimiter, quote=style.quote)
-    records = [record for record in found if not record.is_blank]
+    records = [record for record in found if not (record.is_blank or _BORDER.fullmatch(record.text))]
     return records[:-1] if cut and len(records) > 1 else records
 
 

@@ -70,6 +70,7 @@ def layout_at(records: Sequence[Record], skipped: int, header_rows: int, *, widt
             names += [""] * (width - len(names))
     else:
         names = [""] * width
+    warnings += _repeated_names(names)
     preamble = records[skipped].line - 1 if skipped else 0
     if preamble:
         lines = "1 line" if preamble == 1 else f"{preamble} lines"
@@ -212,6 +213,22 @@ def _has_two_rows(rows: Sequence[Sequence[str]]) -> bool:
 def _end_line(record: Record) -> int:
     """The line (from 1) in which a record ends."""
     return record.line + record.text.rstrip("\r\n").count("\n")
+
+
+def _repeated_names(names: Sequence[str]) -> list[str]:
+    """What is said of columns that have the same name."""
+    counts = Counter(map(_clean_name, names))
+    repeated = [name for name, count in counts.items() if name and count > 1]
+    if not repeated:
+        return []
+    called = column_names(names, len(names))
+    first = [called[k] for k, name in enumerate(names) if _clean_name(name) == repeated[0]]
+    more = f", and {len(repeated) - 1} more names repeat" if len(repeated) > 1 else ""
+    return [f"{len(first)} columns have the same name; they are called {_listed(first)}{more}."]
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(f"`{name}`" for name in names[:most]) + (" and so on" if len(names) > most else "")
 
 
 def _clean_name(cell: str) -> str:

@@ -1,8 +1,7 @@
 """The candidates of a run: the model asked for, or several inside one time budget, and what is kept of them."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,9 @@ import numpy as np
 from shared.errors import Problem, RunFailed
 from shared.specs import LossName, ModelName, TrainSpec
 from workers.core.blend import Choice, choose
+from workers.core.checkpoints import Part
 from workers.core.loop import Data
+from workers.core.memory import memory_needed_by
 from workers.core.models import MODELS
 from workers.core.models.candidate import Candidate
 from workers.core.progress import Clock, Progress
@@ -32,6 +33,8 @@ LEAST_CELLS = 200_000
 _OF_NETWORKS = ("epochs", "lr", "batch", "optimizer", "momentum", "nesterov", "schedule", "warmup", "restarts", "clip",
                 "patience", "depth", "width", "activation", "dropout", "norm", "smoothing")  # fmt: skip
 _OF_PENALTIES = ("l1", "l2")
+
+_CLOCK = "clock"  # the name under which checkpoints keep the time that all candidates took
 
 
 @dataclass
@@ -62,29 +65,40 @@ def fit_candidates(
     """
     wanted = _wanted(data, spec, follow)
     whole = Clock(time_s)
+    if (kept := progress.kept(_CLOCK)) is not None:
+        whole.go_on(kept.plain["clock"])
+    progress.keep(_CLOCK, lambda: Part(plain={"clock": whole.mark()}))
     fitted, seconds, plan = dict[ModelName, Candidate](), dict[ModelName, float](), dict[str, Any]()
-    notes, problems = _unused_words(spec), list[Problem]()
+    notes, problems = list[str](), list[Problem]()
     for k, name in enumerate(wanted):
+        progress.check_now_and_then()
         left = time_s - whole.seconds()
-        if fitted and left <= 0 and follow is None:
+        kept = progress.kept(name)
+        if fitted and left <= 0 and follow is None and kept is None:
             notes.append(f"The time was over before `{name.value}` could be trained; give more with time=...")
             continue
         share = SHARES.get(name, 0.6) if k < len(wanted) - 1 else 1.0
         clock = Clock(left * share, follow=None if follow is None else follow[name.value]["clock"])
-        started = time.perf_counter()
         try:
+            if kept is not None and "failed" in kept.plain:
+                raise RunFailed(*(Problem(**problem) for problem in kept.plain["failed"]))
             learnt, words = _folded(data, name, alone=len(wanted) == 1), _words_for(spec, name)
-            candidate = MODELS[name](learnt, words, progress=progress, clock=clock, threads=threads)
+            with memory_needed_by(f"`{name.value}`"):
+                candidate = MODELS[name](learnt, words, progress=progress, clock=clock, threads=threads)
         except RunFailed as error:  # another candidate may do better
             problems += error.problems
             notes.append(f"`{name.value}` could not be trained: {error}")
+            progress.keep(name, Part(plain={"failed": [asdict(problem) for problem in error.problems]}))
             continue
-        fitted[name], seconds[name] = candidate, time.perf_counter() - started
-        plan[name.value] = {**candidate.plan, "clock": clock.over_at}
+        fitted[name], seconds[name] = candidate, clock.seconds()
+        facts = {**data.objective.as_plain(), "folds": len(learnt.folds), "threads": threads}
+        plan[name.value] = {**facts, **candidate.plan, "clock": clock.over_at}
         notes += _notes(candidate)
     if not fitted:
         raise RunFailed(*problems)
-    choice = choose({name: candidate.outputs for name, candidate in fitted.items()}, data.y.cpu().numpy(), data.task)
+    choice = choose(
+        {name: candidate.outputs for name, candidate in fitted.items()}, data.y.cpu().numpy(), data.objective
+    )
     return Fitted(fitted, seconds, choice, plan, notes)
 
 
@@ -120,14 +134,6 @@ def _words_for(spec: TrainSpec, name: ModelName) -> TrainSpec:
         return spec
     passed_over = _OF_NETWORKS if name is ModelName.LINEAR else _OF_NETWORKS + _OF_PENALTIES
     return spec.model_copy(update={word: TrainSpec.model_fields[word].default for word in passed_over})
-
-
-def _unused_words(spec: TrainSpec) -> list[str]:
-    """A warning where the model that was asked for has no use for a word."""
-    words = [f"{name}=" for name, value in (("lr", spec.lr), ("batch", spec.batch)) if value is not None]
-    if spec.model is not ModelName.LINEAR or spec.optimizer is not None or not words:
-        return []
-    return [f"`linear` is solved to its optimum without {' and '.join(words)}; to use them, name an optimizer=."]
 
 
 def _notes(candidate: Candidate) -> list[str]:

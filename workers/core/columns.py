@@ -44,6 +44,8 @@ class Column:
     for; texts only do so where the other features hardly can, see `dataset.py`."""
     is_text: bool = False
     """Whether its cells are texts by themselves."""
+    found: Reading | None = None
+    """What the cells show by themselves, whatever a person said: by this rows are compared for the split."""
     style: NumberStyle = PLAIN
     date: DateFormat | None = None
     doubt: str = ""
@@ -187,6 +189,7 @@ def _column(values: Values, cells: pl.Series, reading: Reading, found: Reading) 
         first_other=first,
         identifies=found.kind not in {Kind.ID, Kind.CONSTANT, Kind.TEXT},
         is_text=found.kind is Kind.TEXT,
+        found=found,
         style=reading.style,
         date=reading.date,
         doubt=reading.doubt,

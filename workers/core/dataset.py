@@ -1,6 +1,6 @@
 """A file, understood: its rows, target, columns, features and split, with every decision in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from shared.specs import TrainSpec
 from workers.core.columns import Column, Kind, told_kinds, understand
 from workers.core.dates import read_dates
 from workers.core.encode import Cells, Feature, encode, fit_features, number_features
+from workers.core.equal_cells import CellReading, cell_readings
 from workers.core.findings import (
     SHOWN_COLUMNS,
     Finding,
@@ -22,8 +23,8 @@ from workers.core.findings import (
 )
 from workers.core.leakage import leak_findings
 from workers.core.names import typed, unknown_column
-from workers.core.numbers import read_numbers
-from workers.core.order import group_findings, time_finding
+from workers.core.numbers import PROVING_ROWS, has_decimal_commas, read_numbers
+from workers.core.order import drift_finding, group_findings, time_finding
 from workers.core.reading import read_table
 from workers.core.sentinels import sentinel_findings
 from workers.core.shifted import shift_findings
@@ -51,6 +52,8 @@ class Dataset:
     hashes: pl.Series
     """[rows] String."""
     hash_columns: tuple[str, ...]
+    hash_readings: dict[str, CellReading]
+    """How the cells of those columns are compared."""
     hash_counted: bool
     """Whether the hashes also count equal rows, see `split.py`."""
     groups: pl.Series | None
@@ -91,7 +94,7 @@ def understand_dataset(path: Path, spec: TrainSpec, *, writer: TableWriter | Non
     """
     table = read_table(path, sep=spec.sep, encoding=spec.encoding, header=spec.header, writer=writer)
     name, found_target, told = _asked(table.names, spec)
-    comma = table.dialect is not None and table.dialect.delimiter == ";"
+    comma = has_commas(table)
     target = understand_target(table, name, spec.task, comma=comma)
     columns = understand(table, target=name, drop=spec.drop, unnamed=_unnamed(table), told=told, comma=comma)
     times = _times(table, columns, spec.time)
@@ -99,8 +102,9 @@ def understand_dataset(path: Path, spec: TrainSpec, *, writer: TableWriter | Non
     columns = [_without_group(column) if column.name == spec.group else column for column in columns]
     if not any(column.used for column in columns):
         raise _no_feature_left(columns)
-    hashes, apart, hash_columns, alike = _rows_told_apart(table, columns, target, spec.group)
-    copies = copy_findings(apart, target)
+    readings = cell_readings(table, columns)
+    hashes, apart, hash_columns, alike = _rows_told_apart(table, columns, target, spec.group, readings)
+    copies = copy_findings(apart, target, kept_together=not alike)
     if times is not None:
         parts, said = split_by_time(hashes, target, times)
     else:
@@ -109,14 +113,18 @@ def understand_dataset(path: Path, spec: TrainSpec, *, writer: TableWriter | Non
     features = fit_features(table, columns, learnt)
     cells = encode(table, features)
     with np.errstate(over="ignore", invalid="ignore"):  # a target may hold numbers whose squares are beyond all range
+        order = _order_findings(table, columns, target, features, cells) if times is None and groups is None else []
+        sorted_by = {finding.column for finding in order if finding.code == "time_order"}
+        leaks = leak_findings(cells, features, target, np.flatnonzero(learnt))
         findings = [
             *copies,
             *class_findings(target),
-            *shift_findings(table, columns, features, cells),
+            *shift_findings(table, columns, target.style),
             *total_findings(table, columns, target),
             *sentinel_findings(cells, features, target),
-            *leak_findings(cells, features, target, np.flatnonzero(learnt)),
-            *(_order_findings(table, columns, target, features, cells) if times is None and groups is None else ()),
+            # What drifts with time is told by the time: that is no leak.
+            *(finding for finding in leaks if finding.column not in sorted_by),
+            *order,
             *column_findings(columns, table.height),
         ]
     return Dataset(
@@ -128,6 +136,7 @@ def understand_dataset(path: Path, spec: TrainSpec, *, writer: TableWriter | Non
         parts=parts,
         hashes=hashes,
         hash_columns=hash_columns,
+        hash_readings={name: readings[name] for name in hash_columns if name in readings},
         hash_counted=alike,
         groups=groups,
         times=times,
@@ -207,22 +216,22 @@ def _without_group(column: Column) -> Column:
 
 
 def _rows_told_apart(
-    table: Table, columns: Sequence[Column], target: Target, group: str | None
+    table: Table, columns: Sequence[Column], target: Target, group: str | None, readings: Mapping[str, CellReading]
 ) -> tuple[pl.Series, pl.Series, tuple[str, ...], bool]:
     """The rows' hashes for the split; those of all features, texts among them; the columns that the first are made of,
     and whether they count equal rows.
     """
     names = tuple(column.name for column in columns if column.identifies and column.name != group)
     texts = tuple(column.name for column in columns if column.is_text and column.name != group)
-    hashes = row_hashes(table, names or (target.name,))
+    hashes = row_hashes(table, names or (target.name,), readings=readings)
     if texts and (not names or len(np.unique(hash_numbers(hashes))) < _TEXTS_TELL_SHARE * table.height):
         names += texts
-        hashes = row_hashes(table, names)
-    apart = hashes if set(texts) <= set(names) else row_hashes(table, (*names, *texts))
+        hashes = row_hashes(table, names, readings=readings)
+    apart = hashes if set(texts) <= set(names) else row_hashes(table, (*names, *texts), readings=readings)
     if not are_too_alike(hashes, target):
         return hashes, apart, names, False
     names = (*names, target.name)
-    return row_hashes(table, names, counted=True), apart, names, True
+    return row_hashes(table, names, readings=readings, counted=True), apart, names, True
 
 
 def _order_findings(
@@ -232,6 +241,8 @@ def _order_findings(
     for feature, values in zip(number_features(features), cells.numbers, strict=True):
         if feature.kind is Kind.DATE:
             found += time_finding(feature.name, values, target)
+        elif feature.kind is Kind.NUMBER:
+            found += drift_finding(feature.name, values, target)
     return found
 
 
@@ -240,6 +251,14 @@ def _unnamed(table: Table) -> frozenset[str]:
     if table.dialect is None or not table.dialect.has_header:
         return frozenset()
     return frozenset(name for k, name in enumerate(table.names) if name == f"column_{k + 1}")
+
+
+def has_commas(table: Table, delimiter: str | None = None) -> bool:
+    """Whether a comma is a decimal comma where the cells of a column leave it open; `delimiter` if not the file's."""
+    own = table.dialect.delimiter if table.dialect else ""
+    return has_decimal_commas(
+        table.head(PROVING_ROWS).iter_columns(), delimiter=own if delimiter is None else delimiter
+    )
 
 
 def _reading_inferred(table: Table, spec: TrainSpec) -> list[str]:

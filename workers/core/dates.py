@@ -22,7 +22,16 @@ _MONTHS = (
     "december",
 )  # fmt: skip
 _DAY, _MONTH = r"(?:0?[1-9]|[12][0-9]|3[01])", r"(?:0?[1-9]|1[0-2])"
-_ANY = r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[- ][A-Za-z]{3,9}[- ][0-9]{2,4}|[A-Za-z]{3,9} [0-9]{1,2},? "
+_ANY = (
+    r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}[-/ ][A-Za-z]{3,9}[-/ ][0-9]{2,4}|[A-Za-z]{3,9} [0-9]{1,2},? "
+)
+# Dates that no format reads: months without a day, names of weekdays, months of other languages.
+_NAME = r"(?:jan|feb|fév|m[aä]r|apr|avr|ma[iy]|jun|jui|jul|aug|aoû|sep|o[ck]t|nov|de[czé])[a-zä-ü]{0,7}"
+_UNREAD = (
+    rf"(?:[a-z]{{2,10}}\.?,? )?(?:[0-9]{{1,2}}\.?[-/ ]?)?{_NAME}\.?[-/., ]{{1,2}}"
+    r"(?:[0-9]{1,2},? )?[0-9]{2,4}(?:[ T,].*)?"
+    r"|[0-9]{4}[-/.](?:0[1-9]|1[0-2])|(?:0?[1-9]|1[0-2])[-/.](?:19|20)[0-9]{2}"
+)
 _ANY_TIME = r"[0-9]{1,2}:[0-9]{2}"
 _ZONE = r"(?:UTC|GMT)?[+-][0-9]{1,2}(?::?[0-9]{2})?|UTC|GMT|Z"
 _SAMPLE = 2_000
@@ -170,7 +179,7 @@ def find_format(cells: pl.Series, *, name: str, day_first: bool) -> tuple[DateFo
         for sep in "./-"
         for order in ((Order.DMY, Order.MDY) if sep == "." or day_first else (Order.MDY, Order.DMY))
     ]
-    formats += [DateFormat(Order.NAMED_DMY, sep, short) for sep in "- " for short in (False, True)]
+    formats += [DateFormat(Order.NAMED_DMY, sep, short) for sep in "- /" for short in (False, True)]
     formats += [DateFormat(Order.NAMED_MDY, " "), DateFormat(Order.TIME, "")]
     formats = [replace(form, half_days=half, zoned=bool(zones), comma=comma) for form in formats]
     reads = [int(sample.str.contains(whole(form.pattern)).sum()) for form in formats]
@@ -188,6 +197,11 @@ def find_format(cells: pl.Series, *, name: str, day_first: bool) -> tuple[DateFo
 def looks_dated(cells: pl.Series) -> pl.Series:
     """Which of the trimmed cells could be dates of some format, [rows] bool."""
     return cells.str.contains(rf"\A(?:{_ANY})")
+
+
+def looks_unread(cells: pl.Series) -> pl.Series:
+    """Which of the trimmed cells are probably dates, but of no format that is read, [rows] bool."""
+    return cells.str.contains(whole(f"(?i:{_UNREAD})"))
 
 
 def _read(cells: pl.Series, form: DateFormat) -> np.ndarray:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from shared.datasets.dialect import HEAD_BYTES, find_dialect
+from shared.datasets.dialect import DELIMITER_NAMES, HEAD_BYTES, find_dialect
 from shared.errors import RunFailed
 from shared.events import DatasetRead, Stage
 from shared.specs import DescribeSpec, TableSpec, Task, TrainSpec
 from workers.core.columns import Column, Kind, told_kinds, understand
-from workers.core.dataset import understand_dataset
+from workers.core.dataset import has_commas, understand_dataset
 from workers.core.dates import DAY_S, Order, read_dates
 from workers.core.kinds import Values, column_values, find_kind
 from workers.core.numbers import read_numbers
@@ -61,7 +61,7 @@ def describe(data: Path, spec: DescribeSpec, *, out: Path, report: Report, shoul
     facts["timing_s"] = {"describe": round(perf_counter() - started, 3)}
     if spec.write is not None:
         started = perf_counter()
-        facts["warnings"] += _write_table(found.table, out / Path(spec.write).name, progress)
+        facts["warnings"] += _write_table(found, out / Path(spec.write).name, progress)
         facts["timing_s"]["write"] = round(perf_counter() - started, 3)
     plain = write_report(out, facts)
     return {**plain, "columns": plain["columns"][:_COLUMNS_IN_RESULT]}
@@ -105,9 +105,9 @@ def _untrainable(data: Path, asked: TrainSpec, refusal: RunFailed) -> _Understoo
 def _features(table: Table, asked: TrainSpec, target: str) -> list[Column]:
     try:
         told = told_kinds(asked, table.names, target)
-        return understand(table, target=target, drop=asked.drop, told=told, comma=_has_commas(table))
+        return understand(table, target=target, drop=asked.drop, told=told, comma=has_commas(table))
     except RunFailed:  # what was said of columns is impossible: a part of the refusal
-        return understand(table, target=target, drop=asked.drop, comma=_has_commas(table))
+        return understand(table, target=target, drop=asked.drop, comma=has_commas(table))
 
 
 def _target(table: Table, asked: TrainSpec) -> tuple[str | None, tuple[str, ...]]:
@@ -123,7 +123,7 @@ def _in_order(table: Table, features: Iterable[Column], target: str | None) -> t
     by_name = {column.name: column for column in features}
     if target is not None:
         values = column_values(target, table.column(target))
-        read = find_kind(values, unnamed=False, comma=_has_commas(table))
+        read = find_kind(values, unnamed=False, comma=has_commas(table))
         by_name[target] = Column(
             name=target,
             kind=read.kind,
@@ -133,6 +133,7 @@ def _in_order(table: Table, features: Iterable[Column], target: str | None) -> t
             others=read.others,
             style=read.style,
             date=read.date,
+            doubt=read.doubt,
         )
     return tuple(by_name[name] for name in table.names)
 
@@ -166,11 +167,6 @@ def _facts(found: _Understood, progress: Progress) -> dict[str, Any]:
         "inferred": list(found.inferred),
         "warnings": list(found.warnings),
     }
-
-
-def _has_commas(table: Table) -> bool:
-    """Whether a comma is a decimal comma where the cells leave it open."""
-    return table.dialect is not None and table.dialect.delimiter == ";"
 
 
 def _column_facts(table: Table, column: Column, *, is_target: bool) -> dict[str, Any]:
@@ -232,19 +228,28 @@ def _dialect_facts(table: Table) -> dict[str, Any] | None:
     return None if plain is None else {key: value for key, value in plain.items() if key != "columns"}
 
 
-def _write_table(table: Table, path: Path, progress: Progress) -> list[str]:
-    """Write the table as CSV with commas, in UTF-8, below one header; what has to be known to read it again."""
+def _write_table(found: _Understood, path: Path, progress: Progress) -> list[str]:
+    """Write the table as CSV, in UTF-8, below one header; what has to be known to read it again."""
+    table, delimiter = found.table, _delimiter(found)
     with path.open("wb") as file:
         for number, piece in enumerate(table.slices(table.names)):
             progress.check_now_and_then()
             # An empty cell is written as nothing, not as a pair of quotes.
-            piece.with_columns(pl.all().replace("", None)).write_csv(file, include_header=number == 0)
-    if _reads_again(path, table.names):
+            filled = piece.with_columns(pl.all().replace("", None))
+            filled.write_csv(file, include_header=number == 0, separator=delimiter)
+    if _reads_again(path, table.names, delimiter):
         return []
-    return [f"Say sep=comma header=yes encoding=utf-8 where `{path.name}` is read again."]
+    name = DELIMITER_NAMES[delimiter]
+    return [f"Say sep={name} header=yes encoding=utf-8 where `{path.name}` is read again."]
 
 
-def _reads_again(path: Path, names: tuple[str, ...]) -> bool:
+def _delimiter(found: _Understood) -> str:
+    """A comma; a semicolon where nothing but that told what is a decimal comma, or whether the day comes first."""
+    doubted = any(column.doubt for column in found.columns)
+    return ";" if doubted and has_commas(found.table) and not has_commas(found.table, delimiter=",") else ","
+
+
+def _reads_again(path: Path, names: tuple[str, ...], delimiter: str) -> bool:
     """Whether the file is understood as it was written, without a word about it."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -252,7 +257,7 @@ def _reads_again(path: Path, names: tuple[str, ...]) -> bool:
         dialect = find_dialect(head)
     except RunFailed:
         return False
-    return dialect.delimiter == "," and dialect.columns == names
+    return dialect.delimiter == delimiter and dialect.columns == names
 
 
 def _shorten(cell: str) -> str:

@@ -1,5 +1,6 @@
 """The rows that a model may learn from or be chosen on, as tensors; the test part is never among them."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,15 @@ def development(dataset: Dataset, spec: TrainSpec, device: torch.device) -> Deve
     )
     test = preprocess.matrix(dataset.cells, np.flatnonzero(dataset.parts == TEST))
     return Development(data, preprocess, rows, test, mean, sd)
+
+
+def digest(data: Data) -> str:
+    """A hash of all that a model learns from: the rows as models read them, their targets and folds."""
+    whole = hashlib.sha256()
+    for tensor in (data.x, data.y, *(rows for fold in data.folds for rows in (fold.train, fold.validation))):
+        whole.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        whole.update(tensor.cpu().contiguous().numpy().data)
+    return whole.hexdigest()
 
 
 def _folds(dataset: Dataset, rows: np.ndarray, device: torch.device) -> list[Fold]:

@@ -13,10 +13,11 @@ from shared.specs import Task
 from workers.core import metrics, plots
 from workers.core.columns import trimmed
 from workers.core.measures import measure
-from workers.core.numbers import NumberStyle, read_numbers
+from workers.core.numbers import read_numbers
 from workers.core.progress import Progress, Report, ShouldStop
 from workers.core.report import prediction_columns, write_report
 from workers.core.stored import StoredModel, load_model
+from workers.core.target import spellings_of
 from workers.core.words import MISSING_WORDS
 
 
@@ -31,17 +32,18 @@ def evaluate(model: Path, data: Path, *, out: Path, report: Report, should_stop:
     progress.stage(Stage.READ)
     stored = load_model(model)
     table = stored.read(data, tolerate=False)
-    frame, target, task = table.frame, stored.model.target, stored.model.task
-    if target not in frame.columns:
+    target, task = stored.model.target, stored.model.task
+    if target not in table.names:
         raise failed(
             "target_missing_in_data",
             f"Evaluating needs the target to compare with; the file has no column `{target}`.",
             "Use predict for data without the target.",
         )
+    frame, as_read = stored.as_trained(table)
     actual, unusable = _actual(stored, frame)
     known, left_out = _known_rows(stored, frame)
     scored = np.isfinite(actual) & ~known
-    warnings = [*table.warnings, *unusable, *left_out]
+    warnings = [*table.warnings, *as_read, *unusable, *left_out]
     report(
         DatasetRead(rows=frame.height, columns=frame.width, target=target, task=task.value, warnings=tuple(warnings))
     )
@@ -100,11 +102,12 @@ def _actual(stored: StoredModel, frame: pl.DataFrame) -> tuple[np.ndarray, list[
     cells = frame.select(trimmed(target)).to_series()
     missing = cells.is_in(MISSING_WORDS).to_numpy()
     if stored.model.task is Task.REGRESSION:
-        actual = read_numbers(cells, NumberStyle(**stored.report.get("target_style", {})))
+        actual = read_numbers(cells, stored.target_style)
         what = "is no number"
     else:
         numbers = {name: float(k) for k, name in enumerate(stored.model.classes)}
-        actual = np.array([numbers.get(cell, np.nan) for cell in cells])
+        known = spellings_of(stored.model.classes)
+        actual = np.array([numbers.get(known.get(cell.lower(), cell), np.nan) for cell in cells])
         unseen = sorted(set(cells.filter(pl.Series(np.isnan(actual) & ~missing))))
         shown = ", ".join(f"`{value}`" for value in unseen[:5]) + (" and more" if len(unseen) > 5 else "")
         what = f"is no class that the model knows ({shown})"

@@ -15,6 +15,7 @@ from workers.core.target import Target
 
 SHOWN_COLUMNS = 12
 _RARE_SHARE = 0.05
+_RARE_OF_MANY, _FEW_ROWS = 0.01, 10  # of several classes: a share, or rows
 _MANY_COPIES_SHARE = 0.01
 _MANY_CONTRADICTIONS_SHARE = 0.005
 _HARDLY_VARIES = 0.995
@@ -46,34 +47,37 @@ def column_findings(columns: Sequence[Column], rows: int) -> list[Finding]:
 
 
 def class_findings(target: Target) -> list[Finding]:
-    """A class that is rare enough for accuracy to mislead."""
+    """Classes that may be one, and a class that is rare enough for accuracy to mislead."""
+    found = _alike(target)
+    if target.task is Task.MULTICLASS:
+        return [*found, *_rare(target)]
     if target.task is not Task.BINARY:
-        return []
+        return found
     counts = np.bincount(target.values[target.usable], minlength=2)
     rare, share = int(counts.argmin()), counts.min() / counts.sum()
     if share >= _RARE_SHARE:
-        return []
+        return found
     sentence = (
         f"`{target.classes[rare]}` is the class of {counts.min()} of {counts.sum()} rows: always saying "
         f"`{target.classes[1 - rare]}` is right in {1 - share:.1%}, so do not look at accuracy alone."
     )
-    return [Finding("imbalance", sentence, target.name, {"rows": int(counts.min()), "share": float(share)})]
+    return [*found, Finding("imbalance", sentence, target.name, {"rows": int(counts.min()), "share": float(share)})]
 
 
-def copy_findings(hashes: pl.Series, target: Target) -> list[Finding]:
-    """Rows whose features equal another row's, and those of them that contradict it."""
+def copy_findings(hashes: pl.Series, target: Target, *, kept_together: bool) -> list[Finding]:
+    """Rows whose features equal another row's, and those of them that contradict it. `kept_together`: the split keeps
+    equal rows on one side.
+    """
     usable, found = np.flatnonzero(target.usable), list[Finding]()
     _, groups, sizes = np.unique(hash_numbers(hashes)[usable], return_inverse=True, return_counts=True)
-    total, copies = len(usable), len(usable) - len(sizes)
+    total, copies, twins = len(usable), len(usable) - len(sizes), sizes[groups] > 1
     if copies > _MANY_COPIES_SHARE * total:
-        sentence = (
-            f"{copies} of {total} rows equal another row in every feature; equal rows are kept on one side of "
-            "the split."
-        )
-        found.append(Finding("copies", sentence, None, {"rows": copies}))
-    twins = sizes[groups] > 1
-    rows = pl.DataFrame({"group": groups[twins], "y": target.values[usable[twins]]})
-    torn = rows.filter(pl.col("y").n_unique().over("group") > 1)
+        rows = int(twins.sum())
+        sentence = f"{rows} of {total} rows equal another row in every feature, {copies} of them surplus copies"
+        sentence += "; equal rows are kept on one side of the split." if kept_together else "."
+        found.append(Finding("copies", sentence, None, {"rows": rows, "surplus": copies}))
+    copied = pl.DataFrame({"group": groups[twins], "y": target.values[usable[twins]]})
+    torn = copied.filter(pl.col("y").n_unique().over("group") > 1)
     count = torn.height
     if target.classes:
         right = torn.group_by("group", "y").len().group_by("group").agg(pl.col("len").max())["len"].sum()
@@ -89,6 +93,38 @@ def copy_findings(hashes: pl.Series, target: Target) -> list[Finding]:
         sentence = f"{count} rows have equal features but different `{target.name}`: {limit}."
         found.append(Finding("contradictions", sentence, target.name, {"rows": count, "least_error": share}))
     return found
+
+
+def _rare(target: Target) -> list[Finding]:
+    """A finding where classes have too few rows to be learnt or judged."""
+    counts = np.bincount(target.values[target.usable], minlength=len(target.classes))
+    rare = np.flatnonzero((counts < _FEW_ROWS) | (counts < _RARE_OF_MANY * counts.sum()))
+    if not len(rare):
+        return []
+    rare = rare[np.argsort(counts[rare], kind="stable")]
+    shown = ", ".join(f"`{target.classes[k]}` ({counts[k]})" for k in rare[:5].tolist())
+    more = " and more" if len(rare) > 5 else ""
+    sentence = (
+        f"{len(rare)} of {len(target.classes)} classes of `{target.name}` {'has' if len(rare) == 1 else 'have'} few of "
+        f"the {counts.sum()} rows: {shown}{more}. Scores of so few rows say little, and accuracy hides them."
+    )
+    facts = {"rows": int(counts[rare[0]]), "share": float(counts[rare[0]] / counts.sum()), "classes": len(rare)}
+    return [Finding("imbalance", sentence, target.name, facts)]
+
+
+def _alike(target: Target) -> list[Finding]:
+    """A finding where classes differ only in capitals and blanks."""
+    spelled = dict[str, list[str]]()
+    for name in target.classes:
+        spelled.setdefault("".join(name.casefold().split()), []).append(name)
+    alike = [names for names in spelled.values() if len(names) > 1]
+    if not alike:
+        return []
+    shown = ", ".join(map(quote, alike[0])) + (f", and {len(alike) - 1} more such" if len(alike) > 1 else "")
+    sentence = (
+        f"Classes of `{target.name}` differ only in capitals or blanks: {shown}. Write them alike if they are one."
+    )
+    return [Finding("classes_alike", sentence, target.name, {"classes": alike[0]})]
 
 
 def _cells_of(column: Column, rows: int) -> list[Finding]:

@@ -72,6 +72,9 @@ def _parse_number(graph: Graph, cells: str, style: NumberStyle) -> str:
         whole_part = graph.add("StringConcat", piece(graph, pieces, 0), word(graph, "."))
         text = graph.add("StringConcat", whole_part, piece(graph, pieces, 1))
     value = without_last(graph, number_of(graph, text))
+    for pattern, factor in style.multiplied:
+        is_scaled = graph.add("RegexFullMatch", cells, pattern=pattern)
+        value = graph.add("Where", is_scaled, graph.add("Mul", value, graph.number(factor)), value)
     if style.negated:
         minus = graph.add("RegexFullMatch", cells, pattern=style.negated)
         value = graph.add("Where", minus, graph.add("Neg", value), value)

@@ -5,14 +5,16 @@ the confusion matrix or on means over rows: percentiles of the bootstrap, rows r
 The work is bounded for any number of rows: see `_resampled_sums` and `_resampled_confusions`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 from scipy.stats import rankdata
 
-from shared.specs import Task
-from workers.core.metrics import NAMES, normalised
+from shared.specs import LossName, Task
+from workers.core.aim import Aim, usual_aim
+from workers.core.metrics import Part, names, normalised, roc_auc
 
 Interval = list[float]
 """The lower and the upper end."""
@@ -24,22 +26,53 @@ _MOST_RANKED = 20_000_000  # rows x classes
 _MOST_DRAWN = 20_000_000  # resamples x cells of the confusion matrix
 
 
-def intervals(
-    task: Task, actual: np.ndarray, predicted: np.ndarray, *, seed: int = 0, repeats: int = 1000
+def intervals(  # noqa: PLR0913 - all but the first three are how, not what
+    task: Task,
+    actual: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    aim: Aim | None = None,
+    seed: int = 0,
+    repeats: int = 1000,
+    check: Callable[[], None] = lambda: None,
 ) -> dict[str, Interval | None]:
     """The 95 % interval of each score of `metrics.score`, which says what `actual` and `predicted` are.
 
     None where the score or its spread is not defined: too few rows, or rows that show no spread at all (a model
     without any error), where an interval of no width would claim to be certain. Below a few hundred rows the
     bootstrap's are somewhat too narrow: of those of r2, with a skewed target, 90 % hold. The same for the same seed.
+    `check` is called between the resamples and may end the work by raising.
     """
     if len(actual) == 0:
-        return dict.fromkeys(NAMES[task])
-    chance = np.random.default_rng(seed)
+        return dict.fromkeys(names(task, aim))
+    draws = _Draws(np.random.default_rng(seed), repeats, check)
     with np.errstate(all="ignore"):  # what is not finite is said with None
         if task is Task.REGRESSION:
-            return _of_numbers(actual, predicted, chance, repeats)
-        return _of_classes(actual, predicted, chance, repeats)
+            return _of_numbers(actual, predicted, aim or usual_aim(task), draws)
+        return _of_classes(actual, predicted, draws)
+
+
+def fold_interval(
+    task: Task, parts: Sequence[Part], metric: str, *, aim: Aim | None = None, check: Callable[[], None] = lambda: None
+) -> Interval | None:
+    """The interval of `metric` as `metrics.score_folds` counts it."""
+    if metric != "roc_auc" or len(parts) == 1:
+        actual, said = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return intervals(task, actual, said, aim=aim, check=check)[metric]
+    chance, found = np.random.default_rng(0), list[tuple[float, float, float]]()
+    for actual, said in parts:
+        check()
+        probabilities = normalised(said)
+        with np.errstate(all="ignore"):
+            ends = _auc_interval(actual, probabilities, chance) if len(actual) else None
+        area = roc_auc(actual, probabilities)
+        found += [] if ends is None or area is None else [(area, ends[0], ends[1])]
+    if not found:
+        return None
+    areas, lows, highs = np.array(found).T
+    # The folds' rows are different ones, so that the variances of their areas add up.
+    below, above = (float(np.sqrt(np.square(areas - ends).sum())) / len(found) for ends in (lows, highs))
+    return _sound(float(areas.mean()) - below, min(1.0, float(areas.mean()) + above))
 
 
 def wilson(hits: float, rows: int) -> Interval:
@@ -58,61 +91,71 @@ def mean_interval(values: np.ndarray) -> Interval | None:
     return _sound(mean - half, mean + half)
 
 
-def _of_numbers(
-    actual: np.ndarray, predicted: np.ndarray, chance: np.random.Generator, repeats: int
-) -> dict[str, Interval | None]:
-    errors = predicted.astype(np.float64) - actual
+@dataclass(frozen=True)
+class _Draws:
+    """How resamples are drawn, and what is asked between them."""
+
+    chance: np.random.Generator
+    repeats: int
+    check: Callable[[], None]
+
+
+def _of_numbers(actual: np.ndarray, predicted: np.ndarray, aim: Aim, draws: _Draws) -> dict[str, Interval | None]:
+    predicted = predicted.astype(np.float64)
+    errors = predicted - actual
     centered = actual - actual.mean()  # the difference of two sums of squares below stays precise
-    sums = _resampled_sums([np.abs(errors), errors**2, centered, centered**2], chance, repeats)
-    rows, mae, sse, total, squares = sums.T
+    asked = aim.row_losses(actual, predicted)
+    sums = _resampled_sums([np.abs(errors), errors**2, centered, centered**2, asked], draws)
+    rows, mae, sse, total, squares, loss = sums.T
     mse = sse / rows
     r2 = 1 - sse / (squares - total**2 / rows)
-    draws = {"r2": r2, "rmse": np.sqrt(mse), "mse": mse, "mae": mae / rows}
-    return {name: _percentiles(draws[name], len(actual)) for name in NAMES[Task.REGRESSION]}
+    drawn = {"r2": r2, "rmse": np.sqrt(mse), "mse": mse, "mae": mae / rows}
+    if aim.loss in (LossName.HUBER, LossName.QUANTILE):
+        drawn[aim.metric] = loss / rows
+    found = {name: _percentiles(values, len(actual)) for name, values in drawn.items()}
+    if aim.loss is LossName.QUANTILE:
+        found["coverage"] = wilson(float((actual <= predicted).sum()), len(actual))
+    return found
 
 
-def _of_classes(
-    actual: np.ndarray, predicted: np.ndarray, chance: np.random.Generator, repeats: int
-) -> dict[str, Interval | None]:
+def _of_classes(actual: np.ndarray, predicted: np.ndarray, draws: _Draws) -> dict[str, Interval | None]:
     rows, labels, probabilities = len(actual), predicted.argmax(axis=1), normalised(predicted)
     tiny = np.finfo(np.float64).eps  # where scikit-learn's log loss clips as well
     losses = -np.log(np.clip(probabilities[np.arange(rows), actual], tiny, 1 - tiny))
-    sums = _resampled_sums([losses], chance, repeats)
-    confusions = list(_resampled_confusions(actual, labels, predicted.shape[1], chance, repeats))
-    macro = np.concatenate(confusions, axis=1)
+    sums = _resampled_sums([losses], draws)
+    averages = np.concatenate(list(_resampled_confusions(actual, labels, predicted.shape[1], draws)), axis=1)
     return {
         "accuracy": wilson(float((actual == labels).sum()), rows),
-        "precision": _percentiles(macro[0], rows),
-        "recall": _percentiles(macro[1], rows),
-        "f1": _percentiles(macro[2], rows),
-        "roc_auc": _auc_interval(actual, probabilities, chance),
+        "precision": _percentiles(averages[0], rows),
+        "recall": _percentiles(averages[1], rows),
+        "f1": _percentiles(averages[2], rows),
+        "roc_auc": _auc_interval(actual, probabilities, draws.chance),
         "log_loss": _percentiles(sums[:, 1] / sums[:, 0], rows),
     }
 
 
-def _resampled_sums(values: list[np.ndarray], chance: np.random.Generator, repeats: int) -> np.ndarray:
+def _resampled_sums(values: list[np.ndarray], draws: _Draws) -> np.ndarray:
     """[repeats, 1 + values]: the number of rows of each resample and the sums of `values` [rows] over it.
 
     Above 10,000 rows, blocks of rows that were put together at random are resampled instead of the rows: the sums
     of the blocks spread as the rows do, and a resample costs the same for any number of rows.
     """
-    rows = len(values[0])
+    rows, chance = len(values[0]), draws.chance
     columns = np.stack([np.ones(rows), *values], axis=1)
     blocks = min(rows, _MOST_BLOCKS)
     if blocks < rows:
         block = chance.permutation(rows) % blocks
         columns = np.stack([np.bincount(block, weights=column) for column in columns.T], axis=1)
-    sums = np.empty((repeats, columns.shape[1]))
-    for k in range(repeats):
+    sums = np.empty((draws.repeats, columns.shape[1]))
+    for k in range(draws.repeats):
+        draws.check()
         times = np.bincount(chance.integers(blocks, size=blocks), minlength=blocks)
         sums[k] = times.astype(np.float64) @ columns
     return sums
 
 
-def _resampled_confusions(
-    actual: np.ndarray, labels: np.ndarray, classes: int, chance: np.random.Generator, repeats: int
-) -> Iterator[np.ndarray]:
-    """Slices [3, some] of the macro precision, recall and F1 of resamples.
+def _resampled_confusions(actual: np.ndarray, labels: np.ndarray, classes: int, draws: _Draws) -> Iterator[np.ndarray]:
+    """Slices [3, some] of the precision, recall and F1 of resamples: of the second of two classes, else macro averages.
 
     To resample rows and count the cells of the confusion matrix is to draw the cells from one multinomial
     distribution, which costs the same for any number of rows; very many cells get fewer resamples.
@@ -124,14 +167,16 @@ def _resampled_confusions(
     as_class = sparse.csr_array((ones, (places, cells % classes)), shape=(len(cells), classes))
     on_diagonal = (cells // classes == cells % classes).astype(np.float64)
     right = sparse.csr_array((on_diagonal, (places, cells % classes)), shape=(len(cells), classes))
-    left = max(100, min(repeats, _MOST_DRAWN // len(cells)))
+    left = max(100, min(draws.repeats, _MOST_DRAWN // len(cells)))
     slice_size = max(1, 2_000_000 // (len(cells) + classes))
     while left > 0:
-        drawn = chance.multinomial(len(actual), counts / len(actual), size=min(left, slice_size)).astype(np.float64)
+        draws.check()
+        shares = counts / len(actual)
+        drawn = draws.chance.multinomial(len(actual), shares, size=min(left, slice_size)).astype(np.float64)
         hits, occur, said = drawn @ right, drawn @ of_class, drawn @ as_class
         counted = (occur + said > 0).sum(axis=1)
         parts = (hits / np.maximum(said, 1), hits / np.maximum(occur, 1), 2 * hits / np.maximum(occur + said, 1))
-        yield np.stack([part.sum(axis=1) / counted for part in parts])
+        yield np.stack([part[:, 1] if classes == 2 else part.sum(axis=1) / counted for part in parts])
         left -= len(drawn)
 
 

@@ -8,8 +8,8 @@ from enum import StrEnum
 import numpy as np
 import polars as pl
 
-from workers.core.dates import DateFormat, Order, find_format, looks_dated
-from workers.core.numbers import PLAIN, NumberStyle, find_style, looks_written, spread
+from workers.core.dates import DateFormat, Order, find_format, looks_dated, looks_unread
+from workers.core.numbers import PLAIN, NumberStyle, find_style, looks_written, may_be_grouped, spread
 from workers.core.texts import find_tokens
 from workers.core.words import BOOLEAN_PAIRS, INTEGER, MISSING_WORDS, NUMBER, SPACE, UUID, whole
 
@@ -20,7 +20,7 @@ TEXT_LEAST = 20
 _SENTENCE_SHARE, _SENTENCE_WORDS = 0.2, 3.0  # as are longer ones that differ in more than this share
 _MOST_CODES = 1_000
 _LEAST_FORMAT_SHARE = 0.1
-_MOST_STRAY_WORDS = 10
+_MOST_STRAY_WORDS, _MOST_STRAY_SHARE, _MOST_OF_ONE_WORD = 10, 0.1, 0.25
 _COLLAPSED_ROWS = 100_000
 
 _CODE_NAMES = frozenset(("zip", "zipcode", "postcode", "postal", "plz", "code", "type", "class", "category", "kind"))
@@ -127,14 +127,28 @@ def as_number(values: Values, *, comma: bool) -> Reading | None:
     if not looks_written(spread(values.cells, 1_000)).any():
         return None
     style, doubt = find_style(values.cells, comma=comma)
-    read = values.count(values.cells.str.contains(whole(style.pattern)))
+    are_numbers = values.cells.str.contains(whole(style.pattern))
+    read = values.count(are_numbers)
     if not read:
         return None
+    doubt = doubt or _without_unit(values, are_numbers, style.after or style.before)
     reason = _share(read, values.total, "numbers")
     reason += "" if style.is_plain else f" written with {style.said()}"
     return Reading(
         Kind.NUMBER, f"{reason}; {doubt}" if doubt else reason, values.total - read, style=style, doubt=doubt
     )
+
+
+def _without_unit(values: Values, are_numbers: pl.Series, unit: str) -> str:
+    """That some numbers stand without the unit of the others, in words; '' where none does. Zero needs no unit."""
+    if not unit:
+        return ""
+    bare = are_numbers & ~values.cells.str.contains(unit, literal=True) & values.cells.str.contains("[1-9]")
+    count = values.count(bare)
+    if not count:
+        return ""
+    cells = "1 cell has" if count == 1 else f"{count} cells have"
+    return f"{cells} no `{unit}`, such as {quote(values.cells.filter(bare)[0])}; read as if there were one"
 
 
 def as_date(values: Values, *, day_first: bool, told: bool = False) -> Reading | None:
@@ -176,11 +190,12 @@ def _as_plain_number(values: Values, *, comma: bool) -> Reading | None:
     total, numbers = values.total, values.count(values.cells.str.contains(whole(NUMBER)))
     if numbers < MOSTLY * total:
         return None
+    # "1,234" among "950" and "12" is a number too, and "1.234" may be 1234.
+    grouped = comma and may_be_grouped(values.cells)
+    written = as_number(values, comma=comma) if numbers < total or grouped else None
+    if written and written.others < total - numbers + grouped:
+        return written
     if numbers < total:
-        # "1,234" among "950" and "12" is a number too.
-        written = as_number(values, comma=comma)
-        if written and written.others < total - numbers:
-            return written
         return Reading(Kind.NUMBER, _share(numbers, total, "numbers"), total - numbers)
     counted = as_date(values, day_first=False)
     if counted and not counted.others:
@@ -212,17 +227,19 @@ def _stray_words(values: Values, *, comma: bool) -> Reading | None:
     """Many different numbers or dates and a few words that repeat ("unknown"): numbers or dates with gaps."""
     for look in (as_number, lambda values, comma: as_date(values, day_first=comma)):
         reading = look(values, comma=comma)
-        if not reading or reading.others > values.total / 2:
+        if not reading:
             continue
         pattern = reading.date.pattern if reading.date else reading.style.pattern
         read = int(values.cells.str.contains(whole(pattern)).sum())
-        if len(values.cells) - read <= _MOST_STRAY_WORDS and read > TEXT_LEAST:
+        words = len(values.cells) - read
+        share = _MOST_OF_ONE_WORD if words == 1 else _MOST_STRAY_SHARE
+        if reading.others <= share * values.total and words <= _MOST_STRAY_WORDS and read > TEXT_LEAST:
             return reading
     return None
 
 
 def _as_words(values: Values) -> Reading:
-    distinct, total, mixed = values.distinct, values.total, _mixed_dates(values)
+    distinct, total, mixed = values.distinct, values.total, _mixed_dates(values) or _unread_dates(values)
     if distinct >= TEXT_LEAST and (distinct > TEXT_SHARE * total or _holds_sentences(values)):
         if mixed:
             return Reading(Kind.TEXT, mixed, used=False)
@@ -242,6 +259,17 @@ def _mixed_dates(values: Values) -> str:
     return (
         f"its cells are dates of several formats ({values.total - reading.others} of {values.total} are "
         f"{reading.date.said()}, {quote(other)} is not); write them in one"
+    )
+
+
+def _unread_dates(values: Values) -> str:
+    """That the cells look like dates of a format that is not read, in words; '' where they do not, or are few."""
+    if values.distinct < TEXT_LEAST or not _starts_like(values.cells, r"[0-9]"):
+        return ""
+    if values.count(looks_unread(values.cells)) < MOSTLY * values.total:
+        return ""
+    return (
+        f"its cells look like dates of a format that is not read ({quote(values.cells[0])}); write them as 2024-12-31"
     )
 
 

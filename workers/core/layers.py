@@ -5,7 +5,7 @@ while it learns, and [N, D], the same rows for each fold, when it predicts. With
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -75,11 +75,13 @@ class PiecewiseLinear(nn.Module):
     quantiles of the training rows; a missing one is zero in all of them. Everything else comes from `Expand`.
     """
 
-    def __init__(self, layout: Layout, x: Tensor, *, bins: int) -> None:
+    def __init__(self, layout: Layout, x: Tensor, *, bins: int, check: Callable[[], None] = lambda: None) -> None:
+        """`check` is called between the columns and may end the work by raising."""
         super().__init__()
         column, lower, width = list[int](), list[float](), list[float]()
         first, last = list[bool](), list[bool]()
         for k in range(layout.numbers):
+            check()
             edges = _quantiles(x[:, k], bins)
             for j in range(len(edges) - 1):
                 column.append(k)

@@ -17,7 +17,7 @@ from workers.core.names import typed
 from workers.core.target import Target
 
 MOST_ROWS = 20_000
-LEAST_ROWS = 50
+LEAST_ROWS, LEAST_COPIED = 50, 12
 SUSPICIOUS = 0.98
 SUSPICIOUS_BY_NAME = 0.9
 _BINS, _FOLDS = 64, 5
@@ -41,8 +41,10 @@ class _Rows:
 
 def leak_findings(cells: Cells, features: Sequence[Feature], target: Target, rows: np.ndarray) -> list[Finding]:
     """A finding for each feature that alone predicts the target of `rows` (numbers of rows to look at)."""
-    if len(rows) < LEAST_ROWS or len(features) < 2 or len(target.classes) > _MOST_CLASSES:
+    if len(rows) < LEAST_COPIED or len(features) < 2 or len(target.classes) > _MOST_CLASSES:
         return []
+    if len(rows) < LEAST_ROWS:
+        return _copies(cells, features, target, rows)
     chance = np.random.default_rng(0)
     rows = np.sort(chance.choice(rows, MOST_ROWS, replace=False)) if len(rows) > MOST_ROWS else rows
     seen, found = _Rows(chance.permutation(len(rows)) % _FOLDS, target.values[rows], target), list[Finding]()
@@ -75,6 +77,29 @@ def single_score(codes: np.ndarray, folds: np.ndarray, y: np.ndarray, classes: i
         area = _area(_from_others(sums, counts, own.mean()).ravel(), sums.ravel(), (counts - sums).ravel())
         score += area * (1.0 if classes == 2 else own.mean())
     return score
+
+
+def _copies(cells: Cells, features: Sequence[Feature], target: Target, rows: np.ndarray) -> list[Finding]:
+    """A finding for each feature that is the target itself, as few rows can prove: each value stands for one of it."""
+    found, y = list[Finding](), target.values[rows]
+    columns = [*zip(number_features(features), cells.numbers, strict=True)]
+    columns += zip(category_features(features), cells.codes, strict=True)
+    for feature, values in columns:
+        own = values[rows].astype(np.float64)
+        if np.isnan(own).any():
+            continue
+        if target.classes:
+            pairs, met, classes = len(np.unique(np.stack([own, y]), axis=1).T), len(np.unique(own)), len(np.unique(y))
+            copied = pairs == met == classes > 1
+        else:
+            copied = np.ptp(own) > 0 and np.ptp(y) > 0 and abs(np.corrcoef(own, y)[0, 1]) > 1 - 1e-9
+        if copied:
+            sentence = (
+                f"`{feature.name}` tells `{target.name}` without a fault in all {len(rows)} rows that are not tested; "
+                f"if it is not known before the target is, leave it out with {typed('drop', feature.name)}."
+            )
+            found.append(Finding("leak", sentence, feature.name, {"rows": len(rows)}))
+    return found
 
 
 def _judge(feature: Feature, codes: np.ndarray, missing: np.ndarray, seen: _Rows, *, least: float) -> list[Finding]:

@@ -8,6 +8,7 @@ are trained as one batched program: their batches, weights and losses have the f
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -17,19 +18,20 @@ from torch import Tensor, nn
 from shared.errors import failed
 from shared.events import EpochDone
 from shared.specs import OptimizerName, ScheduleName, Task
+from workers.core.checkpoints import Part
 from workers.core.features import Layout
 from workers.core.layers import Expand, PiecewiseLinear
+from workers.core.memory import ran_out
 from workers.core.objective import Objective
 from workers.core.progress import Clock, Progress
+from workers.core.standing import Standing
 from workers.core.step import Learner, Step, graphed_step, penalised, plain_step, traced_step
 
-# An improvement smaller than this share of the loss, or than this much, does not reset the patience; noise would keep a
-# run alive for ever.
-LEAST_GAIN, LEAST_LOSS_GAIN = 1e-4, 1e-5
 # A validation loss that many times the untrained one will not come back.
 EXPLODED = 1e6
 PLATEAU_FACTOR = 0.5
 CHUNK_ROWS, CPU_CHUNK_ROWS = 16_384, 4_096  # how many rows are encoded or predicted at once
+LEAST_BATCH = 16  # a smaller one saves no memory worth having
 GRAPHED_BATCH = 1024  # up to here launching kernels takes longer than they do: the step becomes one CUDA graph
 TRACED_UPDATES = 500  # tracing takes as long as 50 to 300 steps, and saves a seventh to a third of each
 ENCODED_BYTES = 2**27  # what an encoding of all rows, kept for the whole training, may take
@@ -104,57 +106,60 @@ def descend(body: nn.Module, data: Data, recipe: Recipe, *, model: str, progress
 
     Raises RunStopped, and RunFailed `training_diverged` when the loss exploded before any epoch was an improvement.
     """
-    learnt, data = _encoded(body, data)
+    learnt, data = _encoded(body, data, progress)
     device, folds = data.x.device, len(data.folds)
     learning = _padded([fold.train for fold in data.folds])  # [K, rows]
     rows = learning.shape[1]
     total = recipe.epochs * -(-rows // recipe.batch)
     optimizer = _optimizer(learnt, recipe, device)
     schedule = _Schedule(recipe, optimizer, total=total)
-    take_step = _step(learnt, data, recipe, optimizer, total=total)
     shuffler = torch.Generator(device=device).manual_seed(recipe.seed)
-    untrained = validation_losses(learnt, data, progress)
-    limit = EXPLODED * max(1.0, *untrained)
-    best = _Best(learnt, folds)
-    curve: list[tuple[float, float]] = []
-    updates, stale, ended = 0, 0, "epochs"
-    for epoch in range(1, recipe.epochs + 1):
+    at = Standing(learnt, optimizer, shuffler, schedule.state, clock, folds=folds)
+    if (kept := progress.kept(model)) is not None:
+        at.restore(kept)
+    else:
+        at.untrained = validation_losses(learnt, data, progress)
+    progress.keep(model, at.part)
+    take_step = _step(learnt, data, recipe, optimizer, total=total)
+    limit = EXPLODED * max(1.0, *at.untrained)
+    while at.ended == "epochs" and at.epoch <= recipe.epochs:
         learnt.train()
         order = torch.stack([torch.randperm(rows, generator=shuffler, device=device) for _ in range(folds)])
         shuffled = learning.gather(1, order)
-        sum_of_losses, seen = torch.zeros((), device=device), 0
-        for x, y in zip(*(_batches(values, shuffled, recipe.batch) for values in (data.x, data.y)), strict=True):
+        batches = zip(*(_batches(values, shuffled, recipe.batch) for values in (data.x, data.y)), strict=True)
+        for x, y in islice(batches, at.batches, None):
             size = x.shape[-2]
-            if size == 1 < rows:
+            if at.is_cut or size == 1 < rows:
                 break  # a single row has no variance to normalise by, and next to no weight
-            schedule.before(updates)
-            sum_of_losses.add_(take_step(x, y), alpha=size)
-            seen, updates, stale = seen + size, updates + 1, stale + 1
+            schedule.before(at.updates)
+            at.step(take_step(x, y), size)
+            at.is_cut = clock.is_over()
             progress.check_now_and_then()
-            if clock.is_over():
-                ended = "time"
-                break
-        train_loss, losses = float(sum_of_losses) / seen, validation_losses(learnt, data, progress)
+        train_loss, losses = float(at.sum_of_losses) / at.seen, validation_losses(learnt, data, progress)
         if not math.isfinite(train_loss) or not max(losses) < limit:
-            ended = "diverged"
+            at.ended = "diverged"
             break
-        curve.append((train_loss, sum(losses) / folds))
-        stale = 0 if best.keep(losses, epoch) else stale
-        schedule.after(stale)
-        progress.epoch(_event(model, epoch, recipe.epochs, curve[-1], clock))
-        ended = "patience" if stale >= recipe.patience_updates else ended
-        if ended != "epochs":
-            break
+        at.curve.append((train_loss, sum(losses) / folds))
+        gained, warms_up = at.best.keep(losses, at.epoch), at.updates <= recipe.warmup * total
+        at.stale = 0 if gained or (warms_up and recipe.warmup) else at.stale
+        schedule.after(at.stale)
+        event = _event(model, at.epoch, recipe.epochs, at.curve[-1], clock)
+        at.ended = "patience" if at.stale >= recipe.patience_updates else "time" if at.is_cut else "epochs"
+        at.begin_epoch()
+        progress.epoch(event)
     progress.last_epoch()
-    if ended == "diverged" and any(loss > start for loss, start in zip(best.losses, untrained, strict=True)):
+    best = at.best
+    if at.ended == "diverged" and any(loss > start for loss, start in zip(best.losses, at.untrained, strict=True)):
         raise failed(
             "training_diverged",
             f"The loss must not explode; with {recipe.optimizer.value} and lr={recipe.lr:g} it does.",
             "Give a smaller lr=, or leave it out.",
         )
     best.restore()
-    done = {"epochs_done": len(curve), "epoch_kept": best.epochs, "updates": updates, "ended_by": ended}
-    return Descent(body.eval(), sum(best.losses) / folds, {**asdict(recipe), **done}, curve)
+    progress.keep(model, at.learnt())
+    done = {"epochs_done": len(at.curve), "epoch_kept": best.epochs, "updates": at.updates, "ended_by": at.ended}
+    done["horizon_updates"] = total
+    return Descent(body.eval(), sum(best.losses) / folds, {**asdict(recipe), **done}, at.curve)
 
 
 def predict_folds(body: nn.Module, data: Data, progress: Progress | None = None) -> list[Tensor]:
@@ -196,29 +201,48 @@ def fit_descent(  # noqa: PLR0913 - the values of one call of `descend`, and wha
     """`descend`, and what to do when it cannot: half the batch where memory ends; where the loss explodes, once, a
     tenth of the rate, unless a person chose it. The second value says in words what was changed.
     """
-    notes = list[str]()
+    notes, answers = list[str](), f"{model}.answers"
     lowered = not may_slow_down
+    if (kept := progress.kept(answers)) is not None:
+        recipe = replace(recipe, batch=kept.plain["batch"], lr=kept.plain["lr"])
+        lowered, notes = kept.plain["lowered"], list(kept.plain["notes"])
     while True:
+        given = {"batch": recipe.batch, "lr": recipe.lr, "lowered": lowered, "notes": list(notes)}
+        progress.keep(answers, Part(plain=given))
         try:
             torch.manual_seed(recipe.seed)
             body = make_body().to(data.x.device)
             return descend(body, data, recipe, model=model, progress=progress, clock=clock), notes
-        except torch.OutOfMemoryError:
-            if recipe.batch <= 16:
-                raise
-            recipe = replace(recipe, batch=recipe.batch // 2)
-            torch.cuda.empty_cache()
-            notes.append(
-                f"`{model}`: the device has no memory for a larger batch; it learnt with batch={recipe.batch}."
-            )
         except Exception as error:
+            if ran_out(error):
+                recipe = _smaller(recipe, error)
+                progress.forget(model)
+                torch.cuda.empty_cache()
+                notes.append(f"`{model}`: there is no memory for a larger batch; it learnt with batch={recipe.batch}.")
+                continue
             if getattr(error, "code", "") != "training_diverged" or lowered:
                 raise
             lowered, recipe = True, replace(recipe, lr=recipe.lr / 10)
+            progress.forget(model)
             notes.append(f"`{model}`: the loss exploded, so it began again with lr={recipe.lr:g}.")
 
 
-def _encoded(body: nn.Module, data: Data) -> tuple[nn.Module, Data]:
+def _smaller(recipe: Recipe, error: Exception) -> Recipe:
+    """With half the batch. Raises RunFailed `out_of_memory` for gradient descent, which has no batches, and `error`
+    where the batch is small already.
+    """
+    if recipe.optimizer is OptimizerName.GD:
+        raise failed(
+            "out_of_memory",
+            f"optimizer=gd takes each step on all rows at once, and memory does not hold a step on {recipe.batch:,}.",
+            "Say optimizer=sgd, which learns batch by batch.",
+        ) from error
+    if recipe.batch <= LEAST_BATCH:
+        raise error
+    return replace(recipe, batch=recipe.batch // 2)
+
+
+def _encoded(body: nn.Module, data: Data, progress: Progress) -> tuple[nn.Module, Data]:
     """The body without its first layer, and the rows as that layer gives them, where it only encodes and they fit into
     memory: each epoch would compute them anew.
     """
@@ -230,6 +254,7 @@ def _encoded(body: nn.Module, data: Data) -> tuple[nn.Module, Data]:
     x = torch.empty(len(data.x), first.width, device=data.x.device)
     with torch.no_grad():
         for start in range(0, len(x), CHUNK_ROWS):
+            progress.check_now_and_then()
             x[start : start + CHUNK_ROWS] = first(data.x[start : start + CHUNK_ROWS])
     return body[1:], replace(data, x=x)
 
@@ -251,46 +276,12 @@ def _batches(values: Tensor, rows: Tensor, batch: int) -> Sequence[Tensor]:
     return taken.split(batch) if folds == 1 else taken.view(*rows.shape, *values.shape[1:]).split(batch, dim=1)  # type: ignore[no-any-return,no-untyped-call]
 
 
-class _Best:
-    """The best weights of each fold so far; `losses` and `epochs` say what they reached, and when."""
-
-    def __init__(self, body: nn.Module, folds: int) -> None:
-        self.state = [*body.parameters(), *(b for name, b in body.named_buffers() if "running" in name)]
-        self.kept = [tensor.detach().clone() for tensor in self.state]
-        self.losses, self.epochs = [math.inf] * folds, [0] * folds
-        self.gained_from = [math.inf] * folds  # the losses that the last gains reached
-
-    def keep(self, losses: Sequence[float], epoch: int) -> bool:
-        """Keep the weights of the folds that got better; whether any of them got better by more than noise."""
-        gained = False
-        for k, loss in enumerate(losses):
-            if loss < self.losses[k]:
-                self.losses[k], self.epochs[k] = loss, epoch
-                self._copy(k)
-            least = self.gained_from[k] - max(LEAST_GAIN * self.gained_from[k], LEAST_LOSS_GAIN)
-            if epoch == 1 or loss < least:
-                self.gained_from[k], gained = loss, True
-        return gained
-
-    def restore(self) -> None:
-        """Put the best weights back."""
-        with torch.no_grad():
-            for tensor, kept in zip(self.state, self.kept, strict=True):
-                tensor.copy_(kept)
-
-    def _copy(self, k: int) -> None:
-        one = len(self.losses) == 1
-        with torch.no_grad():
-            for now, kept in zip(self.state, self.kept, strict=True):
-                (kept if one else kept[k]).copy_(now if one else now[k])
-
-
 class _Schedule:
     """Sets the learning rate before each update."""
 
     def __init__(self, recipe: Recipe, optimizer: torch.optim.Optimizer, *, total: int) -> None:
         self.recipe, self.optimizer, self.total = recipe, optimizer, max(1, total)
-        self.shrunk, self.stalled = 1.0, 0
+        self.state = {"shrunk": 1.0, "stalled": 0}  # of a plateau
         self.changes = recipe.schedule is not ScheduleName.CONSTANT or recipe.warmup > 0
 
     def before(self, updates: int) -> None:
@@ -307,9 +298,10 @@ class _Schedule:
     def after(self, stale: int) -> None:
         """At the end of an epoch; `stale` updates were taken since the last improvement."""
         if stale == 0:
-            self.stalled = 0
-        elif stale - self.stalled >= self.recipe.patience_updates / 4:
-            self.shrunk, self.stalled = self.shrunk * PLATEAU_FACTOR, stale
+            self.state["stalled"] = 0
+        elif stale - self.state["stalled"] >= self.recipe.patience_updates / 4:
+            self.state["shrunk"] *= PLATEAU_FACTOR
+            self.state["stalled"] = stale
 
     def factor(self, done: float) -> float:
         """What the learning rate is multiplied with after this share of all updates."""
@@ -326,7 +318,7 @@ class _Schedule:
                 turns = rest * (recipe.restarts + 1)
                 return (1.0 + math.cos(math.pi * (turns - math.floor(turns) if rest < 1 else 1.0))) / 2.0
             case ScheduleName.PLATEAU:
-                return self.shrunk
+                return self.state["shrunk"]
         return 1.0
 
 

@@ -1,13 +1,17 @@
 """What training minimises: a loss for each task, with label smoothing, class weights and focal or robust forms."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from shared.specs import ClassWeights, LossName, Task, TrainSpec
+from workers.core.aim import Aim
 
+CLASS_LOSSES = (LossName.CROSS_ENTROPY, LossName.FOCAL)
 FOCUS = 2.0  # the exponent of the focal loss that its paper recommends
+HUBER_TURN = 1.0  # deviations of the target up to which the Huber loss is a square
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,35 @@ class Objective:
     quantile: float = 0.5
     class_weights: Tensor | None = None
     """[classes] float32 with a mean of 1 over the training rows."""
+
+    @property
+    def is_of_classes(self) -> bool:
+        """Whether it is a loss of probabilities."""
+        return self.name in CLASS_LOSSES
+
+    def aim(self, *, sd: float = 1.0) -> Aim:
+        """What is judged by it, of targets whose deviation is `sd`."""
+        return Aim(self.name, quantile=self.quantile, turn=HUBER_TURN * sd)
+
+    def as_plain(self) -> dict[str, Any]:
+        """Every choice in plain values, for the plan."""
+        if not self.is_of_classes:
+            return {"loss": self.name.value} | ({"quantile": self.quantile} if self.name is LossName.QUANTILE else {})
+        weights = None if self.class_weights is None else [float(weight) for weight in self.class_weights]
+        return {"loss": self.name.value, "smoothing": self.smoothing, "class_weights": weights}
+
+    def in_words(self) -> str:
+        """What a plot calls it."""
+        name = {
+            LossName.MSE: "Mean squared error",
+            LossName.MAE: "Mean absolute error",
+            LossName.HUBER: "Huber loss",
+            LossName.QUANTILE: f"Pinball loss at {self.quantile:g}",
+            LossName.CROSS_ENTROPY: "Cross-entropy",
+            LossName.FOCAL: "Focal loss",
+        }[self.name]
+        weighed = ", classes weighed" if self.class_weights is not None else ""
+        return name + (weighed if self.is_of_classes else " (standardised)")
 
     def training_loss(self, out: Tensor, y: Tensor) -> Tensor:
         """The mean loss that gradients are taken of."""
@@ -44,7 +77,7 @@ class Objective:
             case LossName.MAE:
                 return nn.functional.l1_loss(out, y)
             case LossName.HUBER:
-                return nn.functional.huber_loss(out, y)
+                return nn.functional.huber_loss(out, y, delta=HUBER_TURN)
             case LossName.QUANTILE:
                 short = y - out
                 return torch.maximum(self.quantile * short, (self.quantile - 1.0) * short).mean()

@@ -18,6 +18,7 @@ _LEAST_ROWS = 50
 _LEAST_MOMENTS = _LEAST_GROUPS = 10
 _SORTED_SHARE = 0.99
 _DRIFT_DEVIATIONS = 5.0
+_RUNS_PER_GROUP = 1.1  # rows of a group that stand one below the other, but for a few
 _GROUP_SHARE = 0.05  # of the target's variance that the other rows of a group explain
 _GROUP_NAMES = frozenset(
     ("customer", "client", "user", "patient", "subject", "person", "member", "household", "session", "account",
@@ -28,18 +29,23 @@ _GROUP_NAMES = frozenset(
 def time_finding(name: str, days: np.ndarray, target: Target) -> list[Finding]:
     """Whether the rows are in the order of the dates of a column, [rows]."""
     known = np.isfinite(days) & target.usable
-    steps = np.diff(days[known])
-    if known.sum() < _LEAST_ROWS or np.sum(steps != 0) < _LEAST_MOMENTS:
+    order = _order(days[known])
+    if not order:
         return []
-    order = "ascending" if np.mean(steps >= 0) >= _SORTED_SHARE else "descending"
-    if order == "descending" and np.mean(steps <= 0) < _SORTED_SHARE:
+    return [_in_order(name, order, *_drift(days[known], target, known))]
+
+
+def drift_finding(name: str, values: np.ndarray, target: Target) -> list[Finding]:
+    """Whether the rows are in the order of a number, [rows], and the target drifts along it, as along years or steps.
+
+    Nothing where the target is sorted itself: then the file was sorted by it.
+    """
+    known = np.isfinite(values) & target.usable
+    order = _order(values[known])
+    if not order or _order(target.values[known].astype(np.float64)):
         return []
-    drift, facts = _drift(days[known], target, known)
-    sentence = (
-        f"The rows are in the order of `{name}`{drift}: a model that is to predict later rows is tested "
-        f"honestly on the latest; say {typed('time', name)}."
-    )
-    return [Finding("time_order", sentence, name, {"order": order, **facts})]
+    drift, facts = _drift(values[known], target, known)
+    return [_in_order(name, order, drift, facts)] if drift else []
 
 
 def group_findings(table: Table, columns: Sequence[Column], target: Target) -> list[Finding]:
@@ -48,7 +54,12 @@ def group_findings(table: Table, columns: Sequence[Column], target: Target) -> l
     for column in columns:
         sizes = target.usable.sum() / max(1, column.distinct)
         named = names_an_id(column.name) or bool(_GROUP_NAMES & set(name_parts(column.name)))
-        if not named or column.kind is Kind.DATE or column.distinct < _LEAST_GROUPS or sizes < 2:
+        if (
+            not (named or _in_blocks(table, column))
+            or column.kind is Kind.DATE
+            or column.distinct < _LEAST_GROUPS
+            or sizes < 2
+        ):
             continue
         share = _explained(table.column(column.name), target)
         if share < _GROUP_SHARE:
@@ -59,6 +70,32 @@ def group_findings(table: Table, columns: Sequence[Column], target: Target) -> l
         )
         found.append(Finding("group_rows", sentence, column.name, {"variance_share": round(share, 4)}))
     return found
+
+
+def _in_order(name: str, order: str, drift: str, facts: dict[str, float]) -> Finding:
+    sentence = (
+        f"The rows are in the order of `{name}`{drift}: a model that is to predict later rows is tested "
+        f"honestly on the latest; say {typed('time', name)}."
+    )
+    return Finding("time_order", sentence, name, {"order": order, **facts})
+
+
+def _order(values: np.ndarray) -> str:
+    """`ascending` or `descending` where nearly all values [n] stand so, '' where they do not, or are too few."""
+    steps = np.diff(values)
+    if len(values) < _LEAST_ROWS or np.sum(steps != 0) < _LEAST_MOMENTS:
+        return ""
+    if np.mean(steps >= 0) >= _SORTED_SHARE:
+        return "ascending"
+    return "descending" if np.mean(steps <= 0) >= _SORTED_SHARE else ""
+
+
+def _in_blocks(table: Table, column: Column) -> bool:
+    """Whether the rows with the same word stand one below the other, as those of one site or one batch do."""
+    if column.kind is not Kind.CATEGORY or not _LEAST_GROUPS <= column.distinct <= table.height / 2:
+        return False
+    cells = table.column(column.name)
+    return int((cells != cells.shift(1)).sum()) + 1 <= _RUNS_PER_GROUP * column.distinct
 
 
 def _drift(days: np.ndarray, target: Target, known: np.ndarray) -> tuple[str, dict[str, float]]:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +21,35 @@ _MOST_POINTS = 5_000
 _PANELS_IN_A_ROW = 3
 
 
-def loss_curve(
-    path: Path,
-    curves: Mapping[str, Sequence[tuple[float, float]]],
-    task: Task,
-    labels: Mapping[str, str] | None = None,
-) -> None:
-    """Training and validation loss of every candidate, one panel each: their epochs differ in number and meaning.
+@dataclass(frozen=True)
+class Curve:
+    """How the loss of a candidate fell."""
 
-    `labels` names the loss of a candidate where it is not the one that suits the task.
-    """
+    losses: Sequence[tuple[float, float]]
+    """Training and validation loss after each step of `counted`."""
+    loss: str = "Loss"
+    """What it is called."""
+    counted: str = "Epoch"
+
+
+def loss_curve(path: Path, curves: Mapping[str, Curve]) -> None:
+    """Training and validation loss of every candidate, one panel each: their epochs differ in number and meaning."""
     columns = min(len(curves), _PANELS_IN_A_ROW)
     lines = -(-len(curves) // columns)
     figure = Figure(figsize=(5.2 * columns, 4.2 * lines), layout="constrained")
     panels = list(figure.subplots(lines, columns, squeeze=False).flat)
-    usual = "Mean squared error (standardised)" if task is Task.REGRESSION else "Cross-entropy"
     for axes, (name, curve) in zip(panels, curves.items(), strict=False):
-        epochs = np.arange(1, len(curve) + 1)
-        marker = "o" if len(curve) < 3 else None
-        for k, part in enumerate(("training", "validation")):
-            axes.plot(epochs, [losses[k] for losses in curve], label=part, marker=marker, linewidth=1.6)
         axes.set_title(_plain(f"Loss of {name}"))
-        axes.set_xlabel("Epoch")
-        axes.set_ylabel((labels or {}).get(name, usual))
+        if len(curve.losses) < 2:
+            _say_losses(axes, curve)
+            continue
+        steps = np.arange(1, len(curve.losses) + 1)
+        for k, part in enumerate(("training", "validation")):
+            axes.plot(steps, [losses[k] for losses in curve.losses], label=part, linewidth=1.6)
+        axes.set_xlabel(_plain(curve.counted))
+        axes.set_ylabel(_plain(curve.loss))
         axes.xaxis.get_major_locator().set_params(integer=True)
-        if marker:
-            axes.set_xticks(epochs)
-        if _spans_decades(curve):
+        if _spans_decades(curve.losses):
             axes.set_yscale("log")
         axes.grid(alpha=0.3)
         axes.legend()
@@ -207,6 +210,16 @@ def _frequent(
     place = np.full(len(classes), len(shown))
     place[shown] = np.arange(len(shown))
     return [*(classes[k] for k in shown), f"{len(classes) - len(shown)} others"], place[actual], place[predicted]
+
+
+def _say_losses(axes: Axes, curve: Curve) -> None:
+    """One point is no curve: its numbers say more."""
+    axes.set_axis_off()
+    text = "No loss was noted"
+    if curve.losses:
+        learning, watching = curve.losses[0]
+        text = f"{curve.loss} after one {curve.counted.lower()}\ntraining {learning:.4g}\nvalidation {watching:.4g}"
+    axes.text(0.5, 0.5, _plain(text), ha="center", va="center", wrap=True, transform=axes.transAxes)
 
 
 def _spans_decades(curve: Sequence[tuple[float, float]]) -> bool:

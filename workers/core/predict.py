@@ -1,6 +1,7 @@
 """Writes a trained model's predictions for a table, row for row."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import polars as pl
 
 from shared.events import DatasetRead, Stage
 from workers.core.progress import Progress, Report, ShouldStop
-from workers.core.reading import Table
 from workers.core.report import prediction_columns, write_report
 from workers.core.stored import StoredModel, free_names, load_model
 from workers.core.words import BLANK, missing_pattern, whole
@@ -26,9 +26,10 @@ def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: 
     progress.stage(Stage.READ)
     stored = load_model(model)
     table = stored.read(data, tolerate=True)
-    notes, as_missing = _notes(stored, table)
-    frame, task, target = table.frame, stored.model.task, stored.model.target
-    said = (*table.warnings, *as_missing)
+    frame, as_read = stored.as_trained(table)
+    notes, as_missing = _notes(stored, frame, table.unreadable)
+    task, target = stored.model.task, stored.model.target
+    said = (*table.warnings, *as_read, *as_missing)
     report(DatasetRead(rows=frame.height, columns=frame.width, target=target, task=task.value, warnings=said))
     load_s = time.perf_counter() - started
 
@@ -40,7 +41,7 @@ def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: 
         notes.setdefault(row, "its numbers are too large for the model")
     labels = stored.model.labels(outputs) if stored.model.classes else []
     ours = prediction_columns(task, outputs, stored.model.classes, labels)
-    _write(out / "predictions.csv", frame, ours, notes)
+    _write(out / "predictions.csv", table.frame, ours, notes)
     timing = {"load": load_s, "predict": time.perf_counter() - started}
     facts = {
         "kind": "predict",
@@ -51,24 +52,24 @@ def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: 
         "rows": frame.height,
         "rows_unreadable": len(notes),
         "timing_s": {name: round(seconds, 3) for name, seconds in timing.items()},
-        "warnings": [*table.warnings, *as_missing, *_warnings(notes)],
+        "warnings": [*said, *_warnings(notes)],
     }
     return write_report(out, facts)
 
 
-def _notes(stored: StoredModel, table: Table) -> tuple[dict[int, str], list[str]]:
+def _notes(stored: StoredModel, frame: pl.DataFrame, unreadable: Mapping[int, str]) -> tuple[dict[int, str], list[str]]:
     """The reason why a row (from 0) cannot be read, for each such row; and what counts as missing, as in training."""
-    notes, as_missing = {row: f"the row {reason}" for row, reason in table.unreadable.items()}, list[str]()
+    notes, as_missing = {row: f"the row {reason}" for row, reason in unreadable.items()}, list[str]()
     for name, pattern in stored.number_patterns.items():
-        wrong = ~table.frame[name].str.contains(whole(rf"{missing_pattern()}|{pattern}|{BLANK}*"))
-        rows = [row for row in wrong.arg_true() if row not in table.unreadable]
+        wrong = ~frame[name].str.contains(whole(rf"{missing_pattern()}|{pattern}|{BLANK}*"))
+        rows = [row for row in wrong.arg_true() if row not in unreadable]
         if rows and name in stored.taught_words:
             cells = "1 cell is no number and counts" if len(rows) == 1 else f"{len(rows)} cells are no number and count"
-            shown = _shorten(table.frame[name][rows[0]])
+            shown = _shorten(frame[name][rows[0]])
             as_missing.append(f"`{name}`: {cells} as missing, as in training, first in row {rows[0] + 1}: {shown}.")
             continue
         for row in rows:
-            reason = f"`{name}` must be a number, not {_shorten(table.frame[name][row])}"
+            reason = f"`{name}` must be a number, not {_shorten(frame[name][row])}"
             notes[row] = f"{notes[row]}; {reason}" if row in notes else reason
     return notes, as_missing
 

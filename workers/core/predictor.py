@@ -1,6 +1,6 @@
 """A trained model as it predicts: preprocessing, one member or several, how they are blended, and the output."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import lightgbm
@@ -80,11 +80,14 @@ class Predictor(nn.Module):
             return out
         return cooled(out, self.temperature)
 
-    def predict(self, x: Tensor, *, chunk_rows: int = 2048) -> np.ndarray:
-        """Rows of the matrix [N, D] to probabilities [N, classes], or predictions in the unit of the target [N, 1]."""
+    def predict(self, x: Tensor, *, chunk_rows: int = 2048, check: Callable[[], None] = lambda: None) -> np.ndarray:
+        """Rows of the matrix [N, D] to probabilities [N, classes], or predictions in the unit of the target [N, 1].
+        `check` is called between the chunks and may end the work by raising.
+        """
         outputs = []
         with torch.inference_mode():
             for start in range(0, max(1, len(x)), chunk_rows):
+                check()
                 out = self.blended(x[start : start + chunk_rows])
                 if self.task is Task.REGRESSION:
                     out = (out.double() * self.target_sd + self.target_mean).float()

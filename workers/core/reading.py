@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from shared.datasets.dialect import Dialect, column_names, find_dialect, like
+from shared.datasets.dialect import HEAD_BYTES, Dialect, column_names, decode, find_dialect, like
 from shared.datasets.dialect_encoding import encoding_wrong
 from shared.errors import failed
 from workers.core.read_bytes import read_head, text_pieces
@@ -66,13 +66,24 @@ def read_like(path: Path, dialect: Dialect | None, *, tolerate: bool, writer: Ta
         raise failed("dataset_empty", "A dataset needs rows; this file is empty.", "Send a CSV file with data.")
     # A byte order mark is the file's own word on its encoding.
     marked = head.startswith(codecs.BOM_UTF8)
-    plain = "utf-8" if dialect.encoding == "utf-8-sig" else dialect.encoding
+    plain = "utf-8" if dialect.encoding == "utf-8-sig" or _is_utf8(head) else dialect.encoding
     own = replace(dialect, encoding="utf-8-sig" if marked else plain)
     try:
         own = like(head, own)
     except UnicodeError as error:
         raise encoding_wrong(own.encoding, error) from error
     return _read_csv(path, head, own, writer, strict=True, tolerate=tolerate)
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether letters with accents prove a text to be UTF-8: in other encodings hardly any stand so."""
+    if head.isascii():
+        return False
+    try:
+        decode(head, "utf-8", final=len(head) < HEAD_BYTES)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_parquet(path: Path) -> bool:

@@ -10,6 +10,7 @@ from workers.core.intervals import mean_interval
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _WORST = 10
 _NOTABLE = 0.3  # a rank correlation below that is of no use to anyone
+_ROUNDING = 1e-4  # errors of that share of the target's deviation are those of the arithmetic, and follow its steps
 
 
 def residuals(actual: np.ndarray, predicted: np.ndarray, *, rows: np.ndarray | None = None) -> dict[str, Any]:
@@ -18,7 +19,8 @@ def residuals(actual: np.ndarray, predicted: np.ndarray, *, rows: np.ndarray | N
     `actual`, `predicted`, `rows` [rows]: `rows` holds the numbers by which people know the rows, by default 1, 2, ...
     `quantiles` of the error by share; `bias` is its mean, with the 95 % interval; `within_10_percent` the share of the
     rows whose error is at most a tenth of the actual value; `growth` the rank correlation (Spearman 1904) of the
-    error's size with the prediction, `hint` a sentence where that is notable; `worst` the rows with the largest errors.
+    error's size with the prediction, None where all errors are rounding, `hint` a sentence where that is notable;
+    `worst` the rows with the largest errors.
     """
     if len(actual) == 0:
         keys = ("quantiles", "bias", "bias_interval", "within_10_percent", "growth", "hint")
@@ -26,7 +28,8 @@ def residuals(actual: np.ndarray, predicted: np.ndarray, *, rows: np.ndarray | N
     errors = predicted.astype(np.float64) - actual
     numbers = np.arange(1, len(actual) + 1) if rows is None else rows
     worst = np.argsort(-np.abs(errors), kind="stable")[:_WORST]
-    growth = _growth(errors, predicted)
+    is_exact = bool(np.abs(errors).max() <= _ROUNDING * actual.std())
+    growth = None if is_exact else _growth(errors, predicted)
     return {
         "quantiles": {str(share): float(np.quantile(errors, share)) for share in _QUANTILES},
         "bias": float(errors.mean()),

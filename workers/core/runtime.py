@@ -79,10 +79,12 @@ class Model:
         """The class of each row, as the file's own `label` output says it."""
         return [self.classes[k] for k in probabilities.argmax(axis=1)] if len(probabilities) else []
 
-    def labels_of(self, frame: pl.DataFrame) -> list[str]:
+    def labels_of(self, frame: pl.DataFrame, progress: Progress | None = None) -> list[str]:
         """The `label` output itself, for checks."""
         labels = list[str]()
         for start in range(0, max(1, frame.height), CHUNK_ROWS):
+            if progress:
+                progress.check_now_and_then()
             labels += map(str, self._session.run(["label"], self._fed(frame.slice(start, CHUNK_ROWS)))[0])
         return labels
 
@@ -99,14 +101,14 @@ class Model:
 
 
 def check_model(
-    model: Model, frame: pl.DataFrame, expected: np.ndarray, *, sd: float
+    model: Model, frame: pl.DataFrame, expected: np.ndarray, *, sd: float, progress: Progress | None = None
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """What the model file says for `frame`, once it agrees with `expected` (the torch outputs for the same rows).
 
     The bound is 1e-4 in probabilities, or in deviations `sd` of the target; labels must be equal on 99.9 % of the rows.
-    Raises RunFailed `onnx_mismatch`.
+    Raises RunFailed `onnx_mismatch`, RunStopped.
     """
-    got = model.run(frame)
+    got = model.run(frame, progress)
     expected = expected[:, 0] if model.task is Task.REGRESSION else expected
     difference = np.abs(got.astype(np.float64) - expected.astype(np.float64))
     spacing = np.zeros_like(difference)
@@ -116,7 +118,9 @@ def check_model(
     largest = float(difference.max(initial=0.0))
     agreed = 1.0
     if model.task is not Task.REGRESSION:
-        agreed = float(np.mean([a == b for a, b in zip(model.labels_of(frame), model.labels(expected), strict=True)]))
+        agreed = float(
+            np.mean([a == b for a, b in zip(model.labels_of(frame, progress), model.labels(expected), strict=True)])
+        )
     fixed = [size for size in model.declared_rows if not isinstance(size, str)]
     if not np.all(difference <= np.maximum(1e-4, spacing)) or agreed < 0.999 or fixed:
         raise failed(

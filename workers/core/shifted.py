@@ -1,8 +1,8 @@
 """Rows whose cells stand under the wrong column: a missing or an additional cell moved the rest of the row.
 
 A cell is odd when it is not what most of its column's cells are (a word among numbers, a number among words). A row is
-taken for shifted when two of its cells are odd and fit the column beside theirs, on the same side; or when its first or
-last cell is missing, as hardly any other's is, and its numbers are far from their own columns' and near those beside.
+taken for shifted when two of its cells are odd and fit the column beside theirs, on the same side; or when its cells,
+whatever they hold, are far more likely in the columns beside theirs (`shifted_fit.py`).
 """
 
 from collections.abc import Sequence
@@ -11,32 +11,43 @@ import numpy as np
 import polars as pl
 
 from workers.core.columns import Column, Kind
-from workers.core.encode import Cells, Feature, number_features
 from workers.core.findings import Finding
 from workers.core.kinds import column_values, quote
+from workers.core.numbers import NumberStyle
+from workers.core.shifted_fit import Moved, find_moved
 from workers.core.table import Table
 from workers.core.words import MISSING_WORDS, NUMBER, SPACE, whole
 
 _SHOWN_ROWS = 5
 _LOOKED_AT = 10_000
-_LEAST_PAIRS = 3
-_RARELY_MISSING = 0.05
 
 
-def shift_findings(table: Table, columns: Sequence[Column], features: Sequence[Feature], cells: Cells) -> list[Finding]:
-    """A finding where rows look shifted."""
-    by_kind, example = _by_kind(table, columns)
-    by_size, other = _by_size(table, columns, features, cells)
-    shifted = np.union1d(by_kind, by_size)
-    if not len(shifted):
+def shift_findings(table: Table, columns: Sequence[Column], style: NumberStyle) -> list[Finding]:
+    """A finding where rows look shifted; `style` is that of the target's numbers."""
+    rows, example = _by_kind(table, columns)
+    moved = find_moved(table, [style, *(column.style for column in columns)])
+    if moved is not None and moved.in_block:
+        first, last = int(moved.rows[0]) + 1, int(moved.rows[-1]) + 1
+        what = f"Rows {first} to {last} have cells that stand one column beside those of the other rows"
+        return [_finding(moved.rows, f"{what}: {_example(moved)}")]
+    if moved is not None:
+        rows, example = np.union1d(rows, moved.rows), example or _example(moved)
+    if not len(rows):
         return []
-    first = [row + 1 for row in shifted[:_SHOWN_ROWS].tolist()]
-    many = f"{len(shifted)} rows have" if len(shifted) > 1 else "1 row has"
-    sentence = (
-        f"{many} cells under the wrong column, first in row {', '.join(map(str, first))}: {example or other}. Mend the "
-        "file; as it is, those rows mislead the model."
-    )
-    return [Finding("columns_shifted", sentence, None, {"rows": len(shifted), "first_rows": first})]
+    shown = ", ".join(str(row + 1) for row in rows[:_SHOWN_ROWS].tolist())
+    many = f"{len(rows)} rows have" if len(rows) > 1 else "1 row has"
+    return [_finding(rows, f"{many} cells under the wrong column, first in row {shown}: {example}")]
+
+
+def _finding(rows: np.ndarray, what: str) -> Finding:
+    sentence = f"{what}. Mend the file; as it is, those rows mislead the model."
+    first = [row + 1 for row in rows[:_SHOWN_ROWS].tolist()]
+    return Finding("columns_shifted", sentence, None, {"rows": len(rows), "first_rows": first})
+
+
+def _example(moved: Moved) -> str:
+    here, there = moved.columns
+    return f"in row {int(moved.rows[0]) + 1} `{here}` holds {quote(moved.cell)}, which fits `{there}`"
 
 
 def _by_kind(table: Table, columns: Sequence[Column]) -> tuple[np.ndarray, str]:
@@ -50,44 +61,6 @@ def _by_kind(table: Table, columns: Sequence[Column]) -> tuple[np.ndarray, str]:
         counts += table.column(columns[k].name).str.strip_chars(SPACE).is_in(odd[k].implode()).to_numpy()
     rows = np.flatnonzero(counts >= 2)[:_LOOKED_AT]
     return _shifted(table, columns, odd, rows) if len(rows) else (rows, "")
-
-
-def _by_size(
-    table: Table, columns: Sequence[Column], features: Sequence[Feature], cells: Cells
-) -> tuple[np.ndarray, str]:
-    """The rows whose numbers fit the columns beside theirs, and an example in words."""
-    known = {f.name: v for f, v in zip(number_features(features), cells.numbers, strict=True) if f.kind is Kind.NUMBER}
-    found, example = [np.zeros(0, dtype=np.int64)], ""
-    for edge, side in ((0, -1), (-1, 1)) if columns else ():
-        pairs = [
-            (columns[k].name, columns[k + side].name)
-            for k in range(max(0, -side), len(columns) - max(0, side))
-            if columns[k].name in known and columns[k + side].name in known
-        ]
-        if len(pairs) < _LEAST_PAIRS or not 0 < columns[edge].missing < _RARELY_MISSING * table.height:
-            continue
-        blank = table.column(columns[edge].name).str.strip_chars(SPACE).is_in(MISSING_WORDS)
-        rows = np.flatnonzero(blank.to_numpy())[:_LOOKED_AT]
-        own = np.stack([_distance(known[here][rows], known[here]) for here, _ in pairs])
-        moved = np.stack([_distance(known[here][rows], known[beside]) for here, beside in pairs])
-        far = ~np.isnan(own).any(axis=0) & (own.mean(axis=0) > moved.mean(axis=0) + 1.0)
-        if far.any():
-            found.append(rows[far])
-            name = columns[edge].name
-            example = example or f"`{name}` is missing, and the numbers fit the columns beside theirs"
-    return np.concatenate(found), example
-
-
-def _distance(values: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """How far values are from the middle of a column, [rows]: the logarithm of the distance in its widths."""
-    head = column[:_LOOKED_AT]
-    known = head[~np.isnan(head)]
-    if not len(known):
-        return np.full(len(values), np.nan)
-    low, middle, high = np.quantile(known, (0.1, 0.5, 0.9))
-    width = high - low or 1.0
-    distance: np.ndarray = np.log1p(np.abs(values.astype(np.float64) - middle) / width)
-    return distance
 
 
 def _shifted(

@@ -11,7 +11,7 @@ Where a table is small, `folds` divides the rows that are not tested once more, 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from shared.errors import failed
-from workers.core.columns import as_table, trimmed
+from workers.core.columns import as_table
+from workers.core.equal_cells import CellReading
 from workers.core.table import Table
 from workers.core.target import Target
 
@@ -28,7 +29,7 @@ TRAIN, VALIDATION, TEST, SET_ASIDE = 0, 1, 2, -1
 PART_NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test", SET_ASIDE: "set_aside"}
 SHARES = (0.6, 0.2, 0.2)
 LEAST_DISTINCT = 10
-MOST_EQUAL_SHARE = 0.2  # a group of equal rows with more than this share of all could not be dealt fairly
+MOST_EQUAL_SHARE = 0.2  # equal rows with more than this share of all could not be dealt fairly: they train
 _MOST_TIED_SHARE = 0.5  # groups that equal rows tie into one with more than this share of all are dealt as they are
 
 _CHUNK_KEYS = 100_000
@@ -50,17 +51,25 @@ class Ties:
     """Whether all equal rows are in one block."""
 
 
-def row_hashes(table: Table | pl.DataFrame, columns: Sequence[str], *, counted: bool = False) -> pl.Series:
-    """For each row the first 24 hex digits of the SHA-256 of its trimmed cells in `columns`, in that order; String.
+def row_hashes(
+    table: Table | pl.DataFrame,
+    columns: Sequence[str],
+    *,
+    readings: Mapping[str, CellReading] | None = None,
+    counted: bool = False,
+) -> pl.Series:
+    """For each row the first 24 hex digits of the SHA-256 of what its cells in `columns` say, in that order; String.
 
-    When `counted`, equal rows differ: how many of them stood before is one cell more. The definition is part of every
-    run's artifacts and never changes.
+    `readings` tell how the cells of a column are compared; without one they are words. When `counted`, equal rows
+    differ: how many of them stood before is one cell more. The definition is part of every run's artifacts and never
+    changes.
     """
-    table = as_table(table)
+    table, readings = as_table(table), readings or {}
     if not counted:
-        return _hashes(table, columns, None)
-    equal = pl.DataFrame({"key": _hashes(table, columns, None)})
-    return _hashes(table, columns, equal.select(pl.int_range(pl.len()).over("key").cast(pl.String)).to_series())
+        return _hashes(table, columns, readings, None)
+    equal = pl.DataFrame({"key": _hashes(table, columns, readings, None)})
+    places = equal.select(pl.int_range(pl.len()).over("key").cast(pl.String)).to_series()
+    return _hashes(table, columns, readings, places)
 
 
 def hash_numbers(hashes: pl.Series) -> np.ndarray:
@@ -71,9 +80,11 @@ def hash_numbers(hashes: pl.Series) -> np.ndarray:
 
 
 def are_too_alike(hashes: pl.Series, target: Target) -> bool:
-    """Whether the rows with a target are too few different ones, or too often the same, to keep equal rows together."""
+    """Whether the rows with a target are too few different ones to keep equal rows together; those that have to train,
+    being too many, are not counted.
+    """
     _, counts = np.unique(hash_numbers(hashes)[target.usable], return_counts=True)
-    return len(counts) < LEAST_DISTINCT or bool(counts.max() > MOST_EQUAL_SHARE * counts.sum())
+    return int(np.sum(counts <= MOST_EQUAL_SHARE * counts.sum())) < LEAST_DISTINCT
 
 
 def split_rows(
@@ -83,7 +94,8 @@ def split_rows(
 
     `groups` [rows] String are the cells by which rows stay together; a row where it is '' has no group. Classification
     is stratified: a block of rows counts for the class that most of its rows have. Classes with fewer than three
-    blocks go to training. Raises RunFailed `too_few_distinct_rows`, `too_few_groups`.
+    blocks go to training, and so do equal rows that make up more than a fifth of all. Raises RunFailed
+    `too_few_distinct_rows`, `too_few_groups`.
     """
     ties = tie_rows(hashes, np.flatnonzero(target.usable), groups)
     if groups is not None and len(ties.keys) < 3:
@@ -95,6 +107,8 @@ def split_rows(
         )
     sizes, strata = np.bincount(ties.blocks), block_strata(ties, target)
     order = _salted_order(ties.keys, f"{split_seed}\0{target.name}\0")
+    large = sizes > MOST_EQUAL_SHARE * sizes.sum() if groups is None else np.zeros(len(sizes), dtype=bool)
+    order = order[~large[order]]
     block_parts = np.full(len(sizes), TRAIN, dtype=np.int8)
     rare: list[str] = []
     for stratum in np.unique(strata).tolist():
@@ -112,7 +126,7 @@ def split_rows(
             "Add columns, or rows that differ.",
         )
     copies = () if ties.by_content else set_copies_aside(parts, hashes)
-    return parts, (*copies, *_rare_warning(rare))
+    return parts, (*_large_warning(ties, sizes, large), *copies, *_rare_warning(rare))
 
 
 def split_by_time(hashes: pl.Series, target: Target, times: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -248,14 +262,16 @@ def set_copies_aside(parts: np.ndarray, hashes: pl.Series) -> tuple[str, ...]:
     return (f"{_rows(aside)} set aside: {'it equals a row' if aside == 1 else 'they equal rows'} of an earlier part.",)
 
 
-def _hashes(table: Table, columns: Sequence[str], more: pl.Series | None) -> pl.Series:
+def _hashes(
+    table: Table, columns: Sequence[str], readings: Mapping[str, CellReading], more: pl.Series | None
+) -> pl.Series:
     """The rows' hashes, with the cells `more` behind those of `columns`."""
-    parts, start = list[pl.Series](), 0
+    parts, start, words = list[pl.Series](), 0, CellReading()
     for frame in table.slices(columns):
-        cells = [trimmed(name) for name in columns]
+        cells = [readings.get(name, words).texts(frame[name]) for name in columns]
         if more is not None:
-            cells.append(pl.lit(more.slice(start, frame.height)))
-        joined = frame.select(pl.concat_str(cells, separator=_BETWEEN)).to_series()
+            cells.append(more.slice(start, frame.height))
+        joined = pl.select(pl.concat_str(*map(pl.lit, cells), separator=_BETWEEN)).to_series()
         digests = [hashlib.sha256(row.encode()).hexdigest()[:24] for row in joined]
         parts.append(pl.Series("row_hash", digests, dtype=pl.String))
         start += frame.height
@@ -320,6 +336,18 @@ def _in_time(first: np.ndarray, sizes: np.ndarray, k: int) -> np.ndarray:
     middle = np.cumsum(rows) - rows / 2
     block_folds: np.ndarray = np.minimum(np.floor(middle / rows.sum() * k), k - 1).astype(np.int8)[place]
     return block_folds
+
+
+def _large_warning(ties: Ties, sizes: np.ndarray, large: np.ndarray) -> tuple[str, ...]:
+    """What became of equal rows that are too many to be dealt."""
+    said = list[str]()
+    for block in np.flatnonzero(large).tolist():
+        first = int(ties.rows[np.argmax(ties.blocks == block)]) + 1
+        said.append(
+            f"{sizes[block]} of {sizes.sum()} rows are equal in every feature, first in row {first}: all of them "
+            f"train; the rows that test are drawn from the other {sizes[~large].sum()}."
+        )
+    return tuple(said)
 
 
 def _rare_warning(rare: list[str]) -> tuple[str, ...]:

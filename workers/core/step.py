@@ -80,6 +80,7 @@ def graphed_step(learner: Learner, optimizer: torch.optim.Optimizer, *, batch: i
         captured["x"], captured["y"] = x.clone(), y.clone()
         state = _state(learner)
         before = [tensor.clone() for tensor in state]
+        moments_before = {p: {k: m.clone() for k, m in moments.items()} for p, moments in optimizer.state.items()}
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):  # kernels and optimizer state have to exist before a capture
@@ -91,9 +92,10 @@ def graphed_step(learner: Learner, optimizer: torch.optim.Optimizer, *, batch: i
             captured["loss"] = plain(captured["x"], captured["y"])
         for tensor, was in zip(state, before, strict=True):  # the warm-up was no learning
             tensor.copy_(was)
-        for moments in optimizer.state.values():
-            for tensor in moments.values():
-                tensor.zero_()
+        for parameter, moments in optimizer.state.items():
+            was_before = moments_before.get(parameter, {})
+            for name, tensor in moments.items():
+                tensor.copy_(was_before.get(name, torch.zeros_like(tensor)))
         captured["graph"] = graph
 
     def take(x: Tensor, y: Tensor) -> Tensor:
@@ -133,8 +135,8 @@ def traced_step(learner: Learner, optimizer: torch.optim.Optimizer, *, batch: in
 
 
 def fused_update(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> Update | None:
-    """The update of Adam, AdamW or SGD by its kernel alone, for which the optimizer only keeps the groups and the rate;
-    None for others, and where PyTorch has no such kernel.
+    """The update of Adam, AdamW or SGD by its kernel alone, for which the optimizer only keeps the groups, the rate and
+    the moments; None for others, and where PyTorch has no such kernel.
     """
     kernels = {torch.optim.SGD: "_fused_sgd_", torch.optim.Adam: "_fused_adam_", torch.optim.AdamW: "_fused_adamw_"}
     kernel = getattr(torch, kernels.get(type(optimizer), ""), None)
@@ -143,7 +145,7 @@ def fused_update(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor])
     places = {id(parameter): place for place, parameter in enumerate(parameters)}
     make = _sgd_update if isinstance(optimizer, torch.optim.SGD) else _adam_update
     updates = [
-        (make(kernel, group, [p.detach() for p in group["params"]]), [places[id(p)] for p in group["params"]])
+        (make(kernel, group, [optimizer.state[p] for p in group["params"]]), [places[id(p)] for p in group["params"]])
         for group in optimizer.param_groups
         if group["params"]
     ]
@@ -201,9 +203,14 @@ def _state(learner: Learner) -> list[Tensor]:
     return [tensor.detach() for _, tensor in _named_state(learner)]
 
 
-def _adam_update(kernel: Callable[..., None], group: dict[str, Any], parameters: list[Tensor]) -> Update:
-    count = torch.zeros(())
-    counts, means, squares = [count] * len(parameters), *([torch.zeros_like(p) for p in parameters] for _ in range(2))
+def _adam_update(kernel: Callable[..., None], group: dict[str, Any], states: Sequence[dict[str, Tensor]]) -> Update:
+    parameters = [p.detach() for p in group["params"]]
+    count = states[0].setdefault("step", torch.zeros(()))
+    for parameter, state in zip(parameters, states, strict=True):
+        state["step"] = count  # one for all
+        state.setdefault("exp_avg", torch.zeros_like(parameter))
+        state.setdefault("exp_avg_sq", torch.zeros_like(parameter))
+    counts, means, squares = ([state[word] for state in states] for word in ("step", "exp_avg", "exp_avg_sq"))
     (beta1, beta2), fixed = group["betas"], {"eps": group["eps"], "amsgrad": False, "maximize": False}
     fixed |= {"beta1": beta1, "beta2": beta2, "weight_decay": group["weight_decay"]}
 
@@ -214,9 +221,11 @@ def _adam_update(kernel: Callable[..., None], group: dict[str, Any], parameters:
     return update
 
 
-def _sgd_update(kernel: Callable[..., None], group: dict[str, Any], parameters: list[Tensor]) -> Update:
-    # Zeros stand for no momentum yet, as `dampening` is 0.
-    momenta = [torch.zeros_like(p) for p in parameters] if group["momentum"] else []
+def _sgd_update(kernel: Callable[..., None], group: dict[str, Any], states: Sequence[dict[str, Tensor]]) -> Update:
+    parameters, momenta = [p.detach() for p in group["params"]], list[Tensor]()
+    if group["momentum"]:  # zeros stand for none yet, as `dampening` is 0
+        pairs = zip(parameters, states, strict=True)
+        momenta = [state.setdefault("momentum_buffer", torch.zeros_like(p)) for p, state in pairs]
     fixed = {word: group[word] for word in ("weight_decay", "momentum", "dampening", "nesterov")}
 
     def update(gradients: Sequence[Tensor]) -> None:

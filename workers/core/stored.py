@@ -8,8 +8,12 @@ import polars as pl
 
 from shared.datasets.dialect import Dialect, column_names
 from shared.errors import Problem, RunFailed, failed
-from workers.core.reading import Table, read_like
+from shared.specs import Task
+from workers.core.equal_cells import date_from_plain, reading_from_plain
+from workers.core.numbers import NumberStyle
+from workers.core.reading import Table, is_parquet, read_like
 from workers.core.report import dialect_from_plain, read_report
+from workers.core.restyle import restyled
 from workers.core.runtime import Model, missing_columns
 from workers.core.split import row_hashes
 from workers.core.words import NUMBER, padded
@@ -40,31 +44,67 @@ class StoredModel:
         return frozenset(c["name"] for c in self.report["columns"] if c.get("others"))
 
     def read(self, data: Path, *, tolerate: bool) -> Table:
-        """The table of a file that is written like the training file. Raises RunFailed as `reading` and `require` do.
+        """The table of a file, written like the training file or in a way of its own.
 
         Columns of a file without a header go by their place; one that lacks just the target is understood as well.
+        Raises RunFailed as `reading` and `require` do.
         """
-        table, dialect = read_like(data, self.dialect, tolerate=tolerate), self.dialect
-        if dialect is not None and not dialect.has_header:
-            names = [column["name"] for column in self.report["columns"]]
-            if table.frame.width == len(names) - 1:
-                names.remove(self.model.target)
-            if table.frame.width == len(names):
-                table.rename(names)
-        self.require(table.frame)
+        try:
+            table = self._named(read_like(data, self.dialect, tolerate=tolerate))
+            self.require(table)
+        except RunFailed as unlike:
+            if self.dialect is None or is_parquet(data):
+                raise
+            try:
+                table = self._named(read_like(data, None, tolerate=tolerate))
+                self.require(table)
+            except RunFailed as wrong:
+                # A file that can be read by itself lacks columns; any other has to be like the training file.
+                raise (wrong if wrong.code == "columns_missing" else unlike) from None
         return table
 
-    def require(self, frame: pl.DataFrame) -> None:
+    def as_trained(self, table: Table) -> tuple[pl.DataFrame, list[str]]:
+        """The rows with their numbers written as in the training file, and what a person should know of that.
+
+        Raises RunFailed as `restyle` does.
+        """
+        own, trained = table.dialect, self.dialect
+        if own is not None and trained is not None and own.delimiter == trained.delimiter:
+            return table.frame, []
+        used = [column for column in self.report["columns"] if column["used"]]
+        styles = {c["name"]: NumberStyle(**c["style"]) for c in used if "style" in c}
+        if self.model.task is Task.REGRESSION:
+            styles[self.model.target] = self.target_style
+        dates = {c["name"]: date_from_plain(c["date"]) for c in used if "date" in c}
+        return restyled(table, styles, dates)
+
+    @property
+    def target_style(self) -> NumberStyle:
+        """How the training file's target is written, where it is a number."""
+        return NumberStyle(**self.report.get("target_style", {}))
+
+    def _named(self, table: Table) -> Table:
+        """The table with the names of the training file, where that has no header."""
+        if self.dialect is None or self.dialect.has_header or (table.dialect and table.dialect.has_header):
+            return table
+        names = [column["name"] for column in self.report["columns"]]
+        if len(table.names) == len(names) - 1:
+            names.remove(self.model.target)
+        if len(table.names) == len(names):
+            table.rename(names)
+        return table
+
+    def require(self, table: Table) -> None:
         """Raise RunFailed `columns_missing`, naming all, when the table lacks columns that the model needs."""
-        missing = missing_columns(self.model.columns, frame.columns)
+        missing = missing_columns(self.model.columns, table.names)
         if missing:
-            found = ", ".join(f"`{name}`" for name in frame.columns[:20])
+            found = ", ".join(f"`{name}`" for name in table.names[:20])
             raise failed(
                 "columns_missing",
                 "The data must have every column that the model uses; missing: "
                 f"{', '.join(f'`{name}`' for name in missing)}. "
-                f"The file has {found}{' and more' if frame.width > 20 else ''}.",
-                "Rename or add them; the file must be written like the training file (delimiter, header).",
+                f"The file has {found}{' and more' if len(table.names) > 20 else ''}.",
+                "Rename the columns of the file as they were called in the training file, or add those that it lacks.",
             )
 
     @property
@@ -77,7 +117,9 @@ class StoredModel:
         columns: list[str] = self.report["hash_columns"]
         if missing_columns(columns, frame.columns):
             return None
-        return row_hashes(frame, columns, counted=self.counts_equal_rows)
+        # Reports of earlier versions lack the readings: their hashes are of the cells as they stood.
+        readings = {name: reading_from_plain(plain) for name, plain in self.report.get("hash_readings", {}).items()}
+        return row_hashes(frame, columns, readings=readings, counted=self.counts_equal_rows)
 
     def learnt_hashes(self) -> set[str]:
         """The hashes of the rows that trained or validated the model."""

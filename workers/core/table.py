@@ -108,6 +108,11 @@ class Table:
         self._check()
         return self._memory[name] if self._memory is not None else self._load([name]).to_series()
 
+    def head(self, rows: int) -> pl.DataFrame:
+        """The first `rows` rows of all columns."""
+        self._check()
+        return self._memory.head(rows) if self._memory is not None else self._load(self.names, first=rows)
+
     def take(self, rows: np.ndarray, names: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows with these numbers (from 0, ascending), of all columns or of `names`."""
         self._check()
@@ -123,6 +128,14 @@ class Table:
             start = end
         return pl.concat(taken)
 
+    def piece(self, start: int, rows: int, names: Sequence[str]) -> pl.DataFrame:
+        """At most `rows` rows of the columns `names`, from row `start` (from 0) on."""
+        self._check()
+        if self._memory is not None:
+            return self._memory.select(names).slice(start, rows)
+        lazy = pl.scan_ipc(self._files, glob=False).slice(start, rows)
+        return lazy.select(pl.col(self._stored[name]).alias(name) for name in names).collect()
+
     def slices(self, names: Sequence[str], rows: int = 65_536) -> Iterator[pl.DataFrame]:
         """The columns `names` in pieces of at most `rows` rows, in order."""
         if self._memory is not None:
@@ -132,9 +145,9 @@ class Table:
             self._check()
             yield from self._load(names, files=[path]).iter_slices(rows)
 
-    def _load(self, names: Sequence[str], *, files: list[Path] | None = None) -> pl.DataFrame:
+    def _load(self, names: Sequence[str], *, files: list[Path] | None = None, first: int | None = None) -> pl.DataFrame:
         """These columns from disk; only their bytes are read, and none stays mapped."""
-        lazy = pl.scan_ipc(self._files if files is None else files, glob=False)
+        lazy = pl.scan_ipc(self._files if files is None else files, glob=False, n_rows=first)
         return lazy.select(pl.col(self._stored[name]).alias(name) for name in names).collect()
 
 

@@ -1,7 +1,7 @@
 """What is predicted: the target column, the task, the classes, and which rows can be learnt from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -11,9 +11,9 @@ from shared.specs import TableSpec, Task
 from workers.core.columns import as_table, first_stray
 from workers.core.kinds import MOSTLY, Values, as_number, column_values, quote
 from workers.core.names import unknown_column
-from workers.core.numbers import PLAIN, NumberStyle, read_numbers
+from workers.core.numbers import PLAIN, NumberStyle, may_be_grouped, read_numbers
 from workers.core.table import Table
-from workers.core.words import MISSING_WORDS, NUMBER, SPACE, whole
+from workers.core.words import BOOLEAN_PAIRS, MISSING_WORDS, NUMBER, SPACE, whole
 
 TARGET_NAMES = ("target", "label", "y", "class")
 LEAST_ROWS = 20
@@ -80,15 +80,22 @@ def understand_target(table: Table | pl.DataFrame, name: str, told: Task | None,
             "Name another column with target=COLUMN.",
         )
     values = column_values(name, cells)
-    style = _style(values, told, comma=comma)
+    style, doubt = _style(values, told, comma=comma)
     numbers = values.count(values.cells.str.contains(whole(style.pattern)))
     task, sentence = (told, "") if told is not None else _infer_task(values, style, numbers)
     inferred = (sentence,) if sentence else ()
     if task is Task.REGRESSION:
-        return _regression(values, cells, present, style, inferred)
+        target = _regression(values, cells, present, style, inferred)
+        return replace(target, warnings=(*target.warnings, f"`{name}`: {doubt}.")) if doubt else target
     if told is None and _is_torn(values, numbers):
         raise _not_numeric(values, cells, style)
     return _classification(name, cells, present, told, inferred)
+
+
+def spellings_of(classes: Sequence[str]) -> dict[str, str]:
+    """Of two classes that say yes and no, the class of each word in lower case: however a file writes it, it is one."""
+    folded = {name.lower(): name for name in classes}
+    return folded if any(set(folded) == set(pair) for pair in BOOLEAN_PAIRS) else {}
 
 
 def _likely_target(names: Sequence[str]) -> tuple[str, str]:
@@ -99,12 +106,14 @@ def _likely_target(names: Sequence[str]) -> tuple[str, str]:
     return names[-1], "the last column"
 
 
-def _style(values: Values, told: Task | None, *, comma: bool) -> NumberStyle:
-    """How the target's numbers are written, where it is one."""
-    if told not in {None, Task.REGRESSION} or bool(values.cells.str.contains(whole(NUMBER)).all()):
-        return PLAIN
+def _style(values: Values, told: Task | None, *, comma: bool) -> tuple[NumberStyle, str]:
+    """How the target's numbers are written, where it is one, and what was assumed about them."""
+    if told not in {None, Task.REGRESSION}:
+        return PLAIN, ""
+    if bool(values.cells.str.contains(whole(NUMBER)).all()) and not (comma and may_be_grouped(values.cells)):
+        return PLAIN, ""
     reading = as_number(values, comma=comma)
-    return reading.style if reading else PLAIN
+    return (reading.style, reading.doubt) if reading else (PLAIN, "")
 
 
 def _infer_task(values: Values, style: NumberStyle, numbers: int) -> tuple[Task, str]:
@@ -120,9 +129,12 @@ def _infer_task(values: Values, style: NumberStyle, numbers: int) -> tuple[Task,
                 Task.REGRESSION,
                 f"Task: regression, because `{name}` holds {len(known)} different whole numbers; {change}.",
             )
-    task = Task.BINARY if values.distinct == 2 else Task.MULTICLASS
+    words = set(values.cells.str.to_lowercase()) if values.distinct <= MOST_INTEGER_CLASSES else set()
+    two = values.distinct == 2 or any(words == set(pair) for pair in BOOLEAN_PAIRS)
+    task = Task.BINARY if two else Task.MULTICLASS
     change = "change it with task=regression" if numbers == values.total else "change the target with target=COLUMN"
-    return task, f"Task: {task.value}, because `{name}` has {values.distinct} different values; {change}."
+    values_met = "two words" if two and values.distinct > 2 else f"{values.distinct} different values"
+    return task, f"Task: {task.value}, because `{name}` has {values_met}; {change}."
 
 
 def _is_torn(values: Values, numbers: int) -> bool:
@@ -189,13 +201,17 @@ def _refuse_out_of_range(name: str, known: np.ndarray) -> None:
 def _classification(
     name: str, cells: pl.Series, present: pl.Series, told: Task | None, inferred: tuple[str, ...]
 ) -> Target:
+    cells, said = _folded(name, cells, present)
     counts = dict(cells.filter(present).value_counts().rows())
     classes, total = _in_order(counts), int(present.sum())
     if len(classes) == 1:
+        gaps = len(cells) - total
         raise failed(
             "target_one_class",
-            f"A target needs at least two classes; every cell of `{name}` is {quote(classes[0])}.",
-            "Name another column with target=COLUMN.",
+            f"A target needs at least two classes; every {'filled ' if gaps else ''}cell of `{name}` is "
+            f"{quote(classes[0])}" + (f", and {gaps:,} of {len(cells):,} are missing." if gaps else "."),
+            "Name another column with target=COLUMN"
+            + ("; if a missing cell means the other class, write that class into it." if gaps else "."),
         )
     if told is Task.BINARY and len(classes) != 2:
         raise failed(
@@ -218,8 +234,21 @@ def _classification(
     values = cells.replace_strict(numbers, default=-1, return_dtype=pl.Int64).to_numpy().copy()
     usable = present.to_numpy()
     values[~usable] = -1
-    warnings = _set_aside(name, cells.filter(~present))
-    return Target(name, task, classes, usable, values, PLAIN, inferred, warnings)
+    warnings = _set_aside(name, cells.filter(~present), as_class="; if that is a class, write it as another word")
+    return Target(name, task, classes, usable, values, PLAIN, (*inferred, *said), warnings)
+
+
+def _folded(name: str, cells: pl.Series, present: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
+    """The cells with one spelling for yes and one for no, the usual ones; and what is to be said of it."""
+    counts = cells.filter(present).value_counts(sort=True, name="rows").rows()
+    usual = dict[str, str]()
+    for word, _ in counts:
+        usual.setdefault(word.lower(), word)
+    if len(usual) != 2 or len(counts) == 2 or not any(set(usual) == set(pair) for pair in BOOLEAN_PAIRS):
+        return cells, ()
+    folded = cells.replace({word: usual[word.lower()] for word, _ in counts})
+    shown, kept = ", ".join(quote(word) for word, _ in counts), " and ".join(map(quote, usual.values()))
+    return folded, (f"Target: the cells of `{name}` ({shown}) were read as {kept}.",)
 
 
 def _in_order(values: dict[str, int]) -> tuple[str, ...]:
@@ -238,11 +267,11 @@ def _refuse_few_rows(name: str, rows: int) -> None:
         )
 
 
-def _set_aside(name: str, missing: pl.Series) -> tuple[str, ...]:
+def _set_aside(name: str, missing: pl.Series, as_class: str = "") -> tuple[str, ...]:
     if missing.is_empty():
         return ()
     rows = "1 row was set aside: its" if len(missing) == 1 else f"{len(missing)} rows were set aside: their"
     # A word such as None may be a class to the person: they have to see that it was taken as a gap.
     words = sorted(set(missing.unique()) - {""})
-    written = f" (written {', '.join(map(repr, words))})" if words else ""
+    written = f" (written {', '.join(map(repr, words))}{as_class})" if words else ""
     return (f"{rows} target `{name}` is missing{written}.",)

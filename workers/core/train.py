@@ -14,31 +14,35 @@ from threadpoolctl import threadpool_limits
 from shared.combinations import problems_of
 from shared.errors import RunFailed
 from shared.events import DatasetRead, Stage
-from shared.specs import Task, TrainSpec
+from shared.specs import Device, Task, TrainSpec
 from workers.core import metrics, plots
 from workers.core.artifacts import write_artifacts
 from workers.core.auto import Fitted, default_time_s, fit_candidates
+from workers.core.checkpoints import Checkpoints
 from workers.core.dataset import Dataset, understand_dataset
 from workers.core.development import Development, development
+from workers.core.device import choose_device
 from workers.core.encode import Cells
+from workers.core.fold_scores import kept_held_out, kept_learnt
+from workers.core.going_on import go_on
 from workers.core.graph import build_graph
+from workers.core.memory import memory_needed_by, ran_out
 from workers.core.predictor import Predictor
 from workers.core.progress import Progress, Report, ShouldStop
 from workers.core.report import write_report
 from workers.core.runtime import Model, check_model
-from workers.core.split import TEST, TRAIN
+from workers.core.split import TEST
 from workers.core.table import TableWriter
 from workers.core.train_facts import (
+    aim_of,
     baseline_guess,
     data_facts,
     measured_facts,
     model_facts,
     plan_facts,
     resource_facts,
-    validation_outputs,
 )
 
-TRAIN_SCORED_ROWS = 5_000  # the scores of the training part only say how much was learnt by heart
 CHECKED_ROWS = 100_000
 """Of a larger test part, so many rows go through the model file; the others are scored by the trained model itself."""
 
@@ -52,25 +56,35 @@ def train(  # noqa: PLR0913 - all but the first two are how, not what
     should_stop: ShouldStop,
     threads: int = 1,
     plan: Mapping[str, Any] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, Any]:
     """Train what `spec` asks for on the file `data`; write the artifacts into `out` and return the report.
 
     With the `plan` of an earlier run's report its candidates are fitted as far as they were then, whatever the time: on
-    the same CPU and package versions the weights come out the same, bit by bit. Raises RunFailed with every problem
-    that was found, RunStopped when `should_stop()` says so.
+    the same CPU and package versions the weights come out the same, bit by bit. With `checkpoints` what was learnt is
+    saved from time to time and before a stop, and a run that was interrupted goes on from there, to the same weights.
+    Raises RunFailed with every problem that was found, RunStopped when `should_stop()` says so.
     """
     out.mkdir(parents=True, exist_ok=True)
     threads = threads if plan is None else int(plan["threads"])
     torch.set_num_threads(threads)
     # A large table is kept beside the artifacts while it is used; the limit is for the libraries beneath NumPy.
     with threadpool_limits(limits=threads), TemporaryDirectory(prefix=".table-", dir=out.parent) as scratch:
-        return _train(data, spec, out=out, scratch=Path(scratch), progress=Progress(report, should_stop), plan=plan)
+        progress = Progress(report, should_stop)
+        return _train(data, spec, out=out, scratch=Path(scratch), progress=progress, plan=plan, checkpoints=checkpoints)
 
 
-def _train(
-    data: Path, spec: TrainSpec, *, out: Path, scratch: Path, progress: Progress, plan: Mapping[str, Any] | None
+def _train(  # noqa: PLR0913 - those of `train`
+    data: Path,
+    spec: TrainSpec,
+    *,
+    out: Path,
+    scratch: Path,
+    progress: Progress,
+    plan: Mapping[str, Any] | None,
+    checkpoints: Checkpoints | None,
 ) -> dict[str, Any]:
-    timing = dict[str, float]()
+    timing, device = dict[str, float](), choose_device(spec.device)
     progress.stage(Stage.READ)
     with _timed(timing, "load"):
         dataset = understand_dataset(data, spec, writer=TableWriter(scratch, progress.check_now_and_then))
@@ -81,29 +95,47 @@ def _train(
 
     progress.stage(Stage.TRAIN)
     with _timed(timing, "train"):
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        rows = development(dataset, spec, device)
+        rows, device, notes = _developed(dataset, spec, device)
+        progress.check()
         dataset = replace(dataset, cells=Cells(0, (), ()))  # all of them are in the matrix now
         time_s = spec.time_s or default_time_s(rows.data.x.shape[0] * len(dataset.features), rows.data.outputs)
         follow = None if plan is None else plan["candidates"]
+        if checkpoints is not None:
+            go_on(progress, checkpoints, rows.data, spec, follow)
         fitted = fit_candidates(
             rows.data, spec, progress=progress, time_s=time_s, threads=torch.get_num_threads(), follow=follow
         )
+        fitted.notes[:0] = notes
         predictor = _predictor(rows, fitted)
 
     progress.stage(Stage.EVALUATE)
     with _timed(timing, "evaluate"):
-        scored = _score(dataset, rows, fitted, predictor)
-        measured = measured_facts(dataset, scored.metrics, scored.outputs, spec.seed)
+        scored = _score(dataset, rows, fitted, predictor, progress)
+        measured = measured_facts(
+            dataset, rows, fitted, scored.metrics, scored.outputs, seed=spec.seed, check=progress.check
+        )
 
     progress.stage(Stage.EXPORT)
     with _timed(timing, "export"):
-        write_artifacts(out, dataset, fitted, predictor, content=scored.content, outputs=scored.outputs)
+        write_artifacts(
+            out,
+            dataset,
+            fitted,
+            predictor,
+            objective=rows.data.objective,
+            content=scored.content,
+            outputs=scored.outputs,
+            check=progress.check,
+        )
+        progress.check()
         actual = dataset.target.values[dataset.parts == TEST]
         plots.measures(out, measured, actual, scored.outputs, dataset.target.classes, dataset.target.name)
     facts = {"kind": "train", **data_facts(dataset), **model_facts(dataset, rows, fitted, predictor), **measured}
     facts |= {"parity": scored.parity, "seed": spec.seed, "split_seed": spec.split_seed, "timing_s": timing}
-    facts["plan"] = plan_facts(spec, fitted, time_s=time_s, device=device, width=rows.data.layout.width)
+    facts["plan"] = plan_facts(spec, fitted, rows, time_s=time_s, device=device)
+    if progress.keeper is not None:
+        facts["checkpoints"] = progress.keeper.facts()
+        facts["warnings"] += progress.keeper.notes
     return write_report(out, facts | resource_facts(rows, fitted, device))
 
 
@@ -141,6 +173,22 @@ def _dataset_read(dataset: Dataset) -> DatasetRead:
     )
 
 
+def _developed(dataset: Dataset, spec: TrainSpec, device: torch.device) -> tuple[Development, torch.device, list[str]]:
+    """The rows on the device, or on the CPU where a GPU that nobody asked for has no room; the notes say so.
+
+    Raises RunFailed `out_of_memory`.
+    """
+    with memory_needed_by("The table"):
+        try:
+            return development(dataset, spec, device), device, []
+        except Exception as error:
+            if device.type == "cpu" or spec.device is not Device.AUTO or not ran_out(error):
+                raise
+        cpu = torch.device("cpu")
+        note = "The GPU has no room for the table, so the CPU trained."
+        return development(dataset, spec, cpu), cpu, [note]
+
+
 def _predictor(rows: Development, fitted: Fitted) -> Predictor:
     """What is kept of the candidates, as one model."""
     choice = fitted.choice
@@ -156,29 +204,26 @@ def _predictor(rows: Development, fitted: Fitted) -> Predictor:
     ).eval()
 
 
-def _score(dataset: Dataset, rows: Development, fitted: Fitted, predictor: Predictor) -> _Scored:
+def _score(dataset: Dataset, rows: Development, fitted: Fitted, predictor: Predictor, progress: Progress) -> _Scored:
     """Build the model file, check it on the test rows' raw cells, and score what it says of them."""
     target, test = dataset.target, np.flatnonzero(dataset.parts == TEST)
     graph = build_graph(predictor, dataset.features, target.classes, target=target.name)
     content = graph.SerializeToString()
-    expected = predictor.predict(rows.test)
+    expected = predictor.predict(rows.test, check=progress.check_now_and_then)
     checked = test[:CHECKED_ROWS]
     raw = dataset.table.take(checked, [feature.name for feature in dataset.features])
-    outputs, parity = check_model(Model(content), raw, expected[: len(checked)], sd=rows.sd)
+    progress.check()
+    outputs, parity = check_model(Model(content), raw, expected[: len(checked)], sd=rows.sd, progress=progress)
     rest = expected[len(checked) :]
     outputs = np.concatenate([outputs, rest[:, 0] if target.task is Task.REGRESSION else rest])
-    train = np.flatnonzero(dataset.parts[rows.rows] == TRAIN)  # places in the matrix
-    train = train[:: -(-len(train) // TRAIN_SCORED_ROWS)]
-    learnt = predictor.predict(rows.data.x[torch.from_numpy(train)].cpu())
-    judged, said = validation_outputs(rows, fitted)
+    values, aim = target.values[rows.rows], aim_of(rows)
+    learnt = kept_learnt(rows, values, fitted, progress.check_now_and_then)
+    progress.check()
     scores = {
-        "train": metrics.score(target.task, target.values[rows.rows[train]], _flat(learnt, target.task)),
-        "validation": metrics.score(target.task, target.values[judged], said),
-        "test": metrics.score(target.task, target.values[test], outputs),
-        "baseline": metrics.baseline(target.task, target.values[test], baseline_guess(rows)),
+        "train": metrics.score_folds(target.task, learnt, aim),
+        "validation": metrics.score_folds(target.task, kept_held_out(rows, values, fitted), aim),
+        "test": metrics.score(target.task, target.values[test], outputs, aim),
+        "baseline": metrics.baseline(target.task, target.values[test], baseline_guess(rows), aim),
     }
+    progress.check()
     return _Scored(content, outputs, scores, parity)
-
-
-def _flat(outputs: np.ndarray, task: Task) -> np.ndarray:
-    return outputs[:, 0] if task is Task.REGRESSION else outputs

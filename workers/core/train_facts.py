@@ -2,6 +2,7 @@
 
 import platform
 import resource
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -10,19 +11,21 @@ import numpy as np
 import onnxruntime
 import torch
 
-from shared.specs import ModelName, Task, TrainSpec
+from shared.specs import LossName, ModelName, Task, TrainSpec
 from workers.core import metrics
-from workers.core.auto import Fitted, blended_outputs
-from workers.core.blend import CHOSEN_BY
+from workers.core.aim import Aim
+from workers.core.auto import Fitted
 from workers.core.coefficients import coefficients
 from workers.core.dataset import Dataset
 from workers.core.development import Development
 from workers.core.encode import as_plain
+from workers.core.fold_scores import held_out, kept_held_out
+from workers.core.intervals import fold_interval
 from workers.core.measures import measure
-from workers.core.predictor import Predictor, cooled
+from workers.core.predictor import Predictor
 from workers.core.report import dialect_as_plain
-from workers.core.split import PART_NAMES, TEST, TRAIN
-from workers.core.verdict import verdict
+from workers.core.split import PART_NAMES, SHARES, TEST
+from workers.core.verdict import Training, verdict
 
 BLEND = "blend"
 CURVE_POINTS = 100
@@ -40,18 +43,20 @@ def data_facts(dataset: Dataset) -> dict[str, Any]:
         "columns": _columns(dataset),
         "dialect": dialect_as_plain(dataset.dialect),
         "hash_columns": dataset.hash_columns,
+        "hash_readings": {name: reading.as_plain() for name, reading in dataset.hash_readings.items()},
         "hash_counted": dataset.hash_counted,
     }
 
 
 def model_facts(dataset: Dataset, rows: Development, fitted: Fitted, predictor: Predictor) -> dict[str, Any]:
     """Which model was kept and what each candidate reached."""
-    kept = list(fitted.choice.weights)
+    kept, values = list(fitted.choice.weights), dataset.target.values[rows.rows]
     return {
         "model": kept[0].value if len(kept) == 1 else BLEND,
-        "candidates": {name.value: _candidate(rows, fitted, name) for name in fitted.candidates},
+        "candidates": {name.value: _candidate(rows, values, fitted, name) for name in fitted.candidates},
         "choice": fitted.choice.sentence,
-        "chosen_by": CHOSEN_BY[rows.data.task],
+        "chosen_by": aim_of(rows).metric,
+        "judged_by": aim_of(rows).as_plain(),
         "temperature": fitted.choice.temperature,
         "baseline_guess": baseline_guess(rows),
         "inferred": [*dataset.inferred, *([fitted.choice.sentence] if fitted.choice.sentence else [])],
@@ -62,28 +67,41 @@ def model_facts(dataset: Dataset, rows: Development, fitted: Fitted, predictor: 
     }
 
 
-def measured_facts(
-    dataset: Dataset, scores: dict[str, metrics.Scores], outputs: np.ndarray, seed: int
+def measured_facts(  # noqa: PLR0913 - the parts of a run, and what came of them
+    dataset: Dataset,
+    rows: Development,
+    fitted: Fitted,
+    scores: dict[str, metrics.Scores],
+    outputs: np.ndarray,
+    *,
+    seed: int,
+    check: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """The scores with their intervals, and what the learning curve says; `outputs` are those of the test rows."""
-    target, test = dataset.target, np.flatnonzero(dataset.parts == TEST)
-    actual = target.values[test]
-    headline = metrics.HEADLINE[target.task]
-    return {
-        "metrics": scores,
-        "headline": headline,
-        **measure(target.task, actual, outputs, classes=target.classes, rows=test + 1, seed=seed),
-        "verdict": verdict(
-            target.task,
-            scores["train"],
-            scores["validation"],
-            scores["baseline"],
-            rows=int(np.sum(dataset.parts == TRAIN)),
-        ),
-    }
+    """The scores with their intervals, and what the learning curve says; `outputs` are those of the test rows. `check`
+    is called between the parts of the work.
+    """
+    target, test, aim = dataset.target, np.flatnonzero(dataset.parts == TEST), aim_of(rows)
+    headline = metrics.headline(target.task, aim)
+    held = kept_held_out(rows, target.values[rows.rows], fitted)
+    measured = measure(
+        target.task,
+        target.values[test],
+        outputs,
+        classes=target.classes,
+        rows=test + 1,
+        aim=aim,
+        seed=seed,
+        check=check,
+    )
+    interval = fold_interval(target.task, held, headline, aim=aim, check=check)
+    parts = (scores[part] for part in ("train", "validation", "baseline"))
+    said = verdict(headline, *parts, training=_training(rows, fitted), interval=interval)
+    return {"metrics": scores, "headline": headline, **measured, "verdict": said}
 
 
-def plan_facts(spec: TrainSpec, fitted: Fitted, *, time_s: float, device: torch.device, width: int) -> dict[str, Any]:
+def plan_facts(
+    spec: TrainSpec, fitted: Fitted, rows: Development, *, time_s: float, device: torch.device
+) -> dict[str, Any]:
     """Every default as it was resolved: enough to train the same again without a clock."""
     kept = list(fitted.choice.weights)
     versions = {
@@ -93,19 +111,20 @@ def plan_facts(spec: TrainSpec, fitted: Fitted, *, time_s: float, device: torch.
         "python": platform.python_version(),
     }
     return {
+        **(fitted.plan[kept[0].value] if len(kept) == 1 else {}),
         "model": kept[0].value if len(kept) == 1 else BLEND,
         "seed": spec.seed,
         "split_seed": spec.split_seed,
+        "split": _split(spec, rows),
         "time_s": time_s,
         "device": device.type,
         "threads": torch.get_num_threads(),
-        "width": width,
+        "inputs": rows.data.layout.width,
         "versions": versions,
         "candidates": fitted.plan,
         "weights": {name.value: weight for name, weight in fitted.choice.weights.items()},
         "temperature": fitted.choice.temperature,
         "epochs_done": max(fitted.plan[name.value]["epochs_done"] for name in kept),
-        **(fitted.plan[kept[0].value] if len(kept) == 1 else {}),
     }
 
 
@@ -121,35 +140,49 @@ def resource_facts(rows: Development, fitted: Fitted, device: torch.device) -> d
     return facts | {"rows_per_s": round(learnt / max(1e-9, sum(fitted.seconds.values())))}
 
 
+def aim_of(rows: Development) -> Aim:
+    """What the run is judged by, in the unit of the target."""
+    return rows.data.objective.aim(sd=rows.sd)
+
+
 def baseline_guess(rows: Development) -> list[float]:
-    """What a model without features would say: the mean, or the class shares, of the development rows."""
+    """What a model without features would say, of the development rows: the constant that suits the loss best, or the
+    class shares.
+    """
     if rows.data.task is Task.REGRESSION:
-        return [rows.mean]
+        if rows.data.objective.name is LossName.MSE:
+            return [rows.mean]
+        return [aim_of(rows).best_constant(rows.data.y.cpu().numpy()[:, 0].astype(np.float64) * rows.sd + rows.mean)]
     counts = torch.bincount(rows.data.y, minlength=rows.data.outputs)
     return [float(share) for share in counts / counts.sum()]
 
 
-def validation_outputs(rows: Development, fitted: Fitted) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the table, and what the kept model says of each with those folds that had not learnt from it."""
-    return _judged(rows, blended_outputs(fitted), fitted.choice.temperature)
-
-
-def _judged(rows: Development, outputs: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    known = np.isfinite(outputs).all(axis=1)
-    said = torch.from_numpy(outputs[known])
-    if rows.data.task is Task.REGRESSION:
-        return rows.rows[known], (said.double() * rows.sd + rows.mean).float().numpy()[:, 0]
-    return rows.rows[known], (cooled(said, temperature) if temperature != 1.0 else said).numpy()
-
-
-def _candidate(rows: Development, fitted: Fitted, name: ModelName) -> dict[str, Any]:
+def _training(rows: Development, fitted: Fitted) -> Training:
+    """Of the candidate that weighs most."""
+    name = max(fitted.choice.weights, key=lambda one: fitted.choice.weights[one])
     candidate = fitted.candidates[name]
-    places = np.isfinite(candidate.outputs).all(axis=1)
-    _, said = _judged(rows, candidate.outputs, 1.0)
-    y = rows.data.y.cpu().numpy()[places]
-    actual = y[:, 0].astype(np.float64) * rows.sd + rows.mean if rows.data.task is Task.REGRESSION else y
+    return Training(
+        model=name,
+        rows=len(rows.data.folds[0].train),
+        ended_by=candidate.plan["ended_by"],
+        curve=candidate.curve,
+        has_rate=candidate.plan.get("lr", candidate.plan.get("learning_rate")) is not None,
+    )
+
+
+def _split(spec: TrainSpec, rows: Development) -> dict[str, Any]:
+    """How rows were dealt, and into how many folds those that do not test."""
+    kind, column = ("group", spec.group) if spec.group else ("time", spec.time) if spec.time else ("random", None)
+    shares = dict(zip(("train", "validation", "test"), SHARES, strict=True))
+    seed = None if kind == "time" else spec.split_seed
+    return {"kind": kind, "column": column, "seed": seed, "shares": shares, "folds": len(rows.data.folds)}
+
+
+def _candidate(rows: Development, values: np.ndarray, fitted: Fitted, name: ModelName) -> dict[str, Any]:
+    candidate = fitted.candidates[name]
+    held = held_out(rows, values, candidate.outputs, fitted.choice.temperatures.get(name, 1.0))
     return {
-        "validation": metrics.score(rows.data.task, actual, said),
+        "validation": metrics.score_folds(rows.data.task, held, aim_of(rows)),
         "validation_loss": candidate.validation_loss,
         "weight": fitted.choice.weights.get(name, 0.0),
         "seconds": round(fitted.seconds[name], 3),

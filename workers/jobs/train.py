@@ -13,4 +13,11 @@ def work(bench: Bench) -> dict[str, Any]:
     from workers.core.train import train
 
     spec = cast(TrainSpec, bench.spec)
-    return train(bench.data, spec, out=bench.out, report=bench.report, should_stop=bench.should_stop)
+    return train(
+        bench.data,
+        spec,
+        out=bench.out,
+        report=bench.report,
+        should_stop=bench.should_stop,
+        checkpoints=bench.checkpoints,
+    )

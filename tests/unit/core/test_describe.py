@@ -246,3 +246,18 @@ def test_real_tables_are_described(described: Describe, shared_data: Path, name:
     for column in result["columns"]:
         assert column["reason"]
         assert column["missing"] + column["distinct"] <= result["dataset"]["rows"]
+
+
+def test_what_only_the_delimiter_told_is_kept_by_the_clean_table(
+    described: Describe, write: Write, tmp_path: Path
+) -> None:
+    """Where nothing but semicolons says that the day comes first, the clean table has them too."""
+    lines = [f"{k % 12 + 1:02d}/{k % 11 + 1:02d}/2024;{k % 7},{k % 9}{k % 8}{k % 6};{'ab'[k % 2]}" for k in range(60)]
+    first = described(write("\n".join(["day;units;y", *lines])), write="clean.csv")
+    clean = tmp_path / "clean"
+    clean.write_bytes((tmp_path / "out" / "clean.csv").read_bytes())
+    assert described(clean)["columns"] == first["columns"]
+    assert (
+        "nothing says whether '01/01/2024' starts with the day; day, month, year is assumed"
+        in (by_name(first)["day"]["reason"])
+    )

@@ -99,7 +99,10 @@ def test_copies_and_contradictions_are_counted(found):
     """Equal features with different targets bound what any model can reach."""
     x = [str(k // 2) for k in range(ROWS)]
     findings = found({"x": x, "t": ["ab"[k % 2] if k < 80 else "a" if k < 200 else "b" for k in range(ROWS)]})
-    assert findings["copies"].sentence.startswith("200 of 400 rows equal another row in every feature;")
+    assert findings["copies"].sentence == (
+        "400 of 400 rows equal another row in every feature, 200 of them surplus copies; equal rows are kept on one "
+        "side of the split."
+    )
     assert findings["contradictions"].sentence == (
         "80 rows have equal features but different `t`: no model of these features can be right in more than 90.0% of "
         "all rows."
@@ -114,6 +117,48 @@ def test_a_rare_class_is_said(found):
     """Accuracy says little where one class is nearly everything."""
     sentence = found({"x": _noise(0), "t": ["yes" if k % 40 == 0 else "no" for k in range(ROWS)]})["imbalance"].sentence
     assert sentence.startswith("`yes` is the class of 10 of 400 rows: always saying `no` is right in 97.5%")
+
+
+def test_rare_classes_of_several_are_said(found):
+    """A class of a few rows, or of less than a hundredth, can hardly be learnt or judged."""
+    words = ["b" if k % 100 == 1 else "c" if k % 50 == 0 else "a" for k in range(ROWS)]
+    assert found({"x": _noise(0), "t": words})["imbalance"].sentence == (
+        "2 of 3 classes of `t` have few of the 400 rows: `b` (4), `c` (8). Scores of so few rows say little, and "
+        "accuracy hides them."
+    )
+    assert "imbalance" not in found({"x": _noise(0), "t": _coin(1, words="abc")})
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_a_copy_of_the_target_is_a_leak_in_few_rows_too(found, regression):
+    """Below the rows that a score needs, only what tells the target without a fault is said."""
+    y = [k * 7 % 31 + 0.5 for k in range(30)] if regression else _coin(3, 30)
+    copy = [2 * v for v in y] if regression else [{"a": "no", "b": "paid"}[v] for v in y]
+    sentence = found({"x": _noise(5, 30), "copy": copy, "t": y})["leak"].sentence
+    assert sentence.startswith(
+        "`copy` tells `t` without a fault in all 24 rows that are not tested; if it is not known"
+    )
+    assert "leak" not in found({"x": _noise(5, 30), "z": _coin(6, 30), "t": y})
+
+
+def test_drift_along_a_sorted_number_is_time_and_no_leak(found):
+    """Years and steps order rows as dates do; a file that was sorted by its target says nothing of time."""
+    year, noise = [1900 + k // 4 for k in range(ROWS)], [float(v) for v in _noise(7)]
+    target = [f"{k / 20 + v:.4f}" for k, v in enumerate(noise)]
+    findings = found({"year": year, "x": _noise(1), "t": target})
+    assert "leak" not in findings
+    assert "and the mean of `t` drifts" in findings["time_order"].sentence
+    assert findings["time_order"].sentence.endswith("say time=year.")
+    assert "leak" in found({"total": list(range(ROWS)), "x": _noise(1), "t": [2 * k + 1 for k in range(ROWS)]})
+    assert "time_order" not in found({"year": year, "x": _noise(1), "t": _noise(2)})
+
+
+def test_rows_of_one_block_propose_groups(found):
+    """Whatever the column is called: its words stand together, and rows of one word are alike in the target."""
+    site = [f"P{k // 5}" for k in range(ROWS)]
+    alike = [f"{k // 5 * 7 % 11 + float(v) / 5:.3f}" for k, v in enumerate(_noise(3))]
+    assert found({"site": site, "x": _noise(1), "t": alike})["group_rows"].sentence.endswith("say group=site.")
+    assert "group_rows" not in found({"site": site, "x": _noise(1), "t": _noise(4)})
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
@@ -163,7 +208,7 @@ def test_shifted_rows_are_found(found, shift, rows):
 
 
 def test_shifted_numbers_are_found(found):
-    """Where all columns are numbers, a missing first cell and numbers of the wrong size tell; a mere gap does not."""
+    """Where all columns are numbers, those of the wrong size tell; a mere gap does not."""
     chance = np.random.default_rng(0)
     columns = [chance.normal(10.0**k, 10.0**k / 10, ROWS).round(4).astype(str) for k in range(5)]
     rows = [list(row) for row in zip(*columns, strict=True)]
@@ -174,7 +219,81 @@ def test_shifted_numbers_are_found(found):
     assert "columns_shifted" not in found(quiet)
     finding = found(loud)["columns_shifted"]
     assert finding.facts["first_rows"] == [14, 51]
-    assert "`x0` is missing, and the numbers fit the columns beside theirs" in finding.sentence
+    assert "2 rows have cells under the wrong column, first in row 14, 51: in row 14 `x" in finding.sentence
+
+
+_MOVES = {
+    "to the left": lambda row: [*row[1:], ""],
+    "to the right": lambda row: ["", *row[:-1]],
+    "around": lambda row: [*row[1:], row[0]],
+    "around to the right": lambda row: [row[-1], *row[:-1]],
+    "from the second on": lambda row: [*row[:1], "", *row[1:-1]],
+}
+
+
+def _numeric_table() -> list[list[str]]:
+    chance = np.random.default_rng(5)
+    return [
+        [f"{chance.normal(m, s):.3f}" for m, s in ((10, 1), (1e3, 50), (0.5, 0.1), (-200, 10), (40, 3))]
+        for _ in range(ROWS)
+    ]
+
+
+def _columns_of(rows: list[list[str]]) -> dict[str, list[str]]:
+    return {name: list(cells) for name, cells in zip("abcdy", zip(*rows, strict=True), strict=True)}
+
+
+@pytest.mark.parametrize("move", _MOVES.values(), ids=_MOVES)
+def test_a_half_whose_columns_shifted_is_found(found, move):
+    """In a table of nothing but numbers, its target among the columns that moved."""
+    rows = _numeric_table()
+    moved = [move(row) if k >= ROWS // 2 else row for k, row in enumerate(rows)]
+    finding = found(_columns_of(moved), target="y")["columns_shifted"]
+    assert finding.facts == {"rows": 200, "first_rows": [201, 202, 203, 204, 205]}
+    assert finding.sentence.startswith(
+        "Rows 201 to 400 have cells that stand one column beside those of the other rows"
+    )
+
+
+@pytest.mark.parametrize("move", list(_MOVES.values())[:-1], ids=list(_MOVES)[:-1])
+def test_the_hundredth_row_that_shifted_is_found(found, move):
+    """Few rows are told from what most rows hold."""
+    rows = [move(row) if k % 100 == 37 else row for k, row in enumerate(_numeric_table())]
+    finding = found(_columns_of(rows), target="y")["columns_shifted"]
+    assert finding.facts == {"rows": 4, "first_rows": [38, 138, 238, 338]}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_tables_that_drift_or_have_outliers_are_not_shifted(found, seed):
+    """Sorted rows, heavy tails, rows that are large in every column and words of one alphabet are no shift."""
+    chance, rows = np.random.default_rng(seed), ROWS
+    size, when = chance.normal(size=rows), np.arange(rows) / rows
+    make = [
+        lambda k: np.exp(2 * size + 0.3 * chance.normal(size=rows) + k),
+        lambda k: chance.normal(size=rows) + 6 * when * (-1) ** k,
+        lambda k: chance.standard_t(1.5, rows) * 10.0 ** (k - 3),
+        lambda _: chance.choice([1, 2, 5], rows),
+    ][seed % 4]
+    table = {f"x{k}": [f"{value:.4g}" for value in make(k)] for k in range(6)}
+    assert "columns_shifted" not in found({**table, "y": _noise(seed)})
+
+
+def test_real_tables_are_not_shifted_until_they_are(shared_data, write):
+    """No alarm on a real table, nor on one that is sorted; an alarm where a cell was lost in a half or a hundredth."""
+    lines = (shared_data / "wine_red.csv").read_text().splitlines()
+    tables = {
+        "as it is": lines,
+        "sorted": [lines[0], *sorted(lines[1:])],
+        "half": [line if k < 800 else f"{line.partition(';')[2]};" for k, line in enumerate(lines)],
+        "few": [line if not k or k % 100 else f"{line.partition(';')[2]};" for k, line in enumerate(lines)],
+    }
+    spec = TrainSpec(dataset="d", target="quality")
+    met = {
+        name: [finding.facts["rows"] for finding in understand_dataset(write("\n".join(table)), spec).findings
+               if finding.code == "columns_shifted"]
+        for name, table in tables.items()
+    }  # fmt: skip
+    assert met == {"as it is": [], "sorted": [], "half": [800], "few": [15]}
 
 
 def test_rows_with_strange_words_are_not_shifted(found):

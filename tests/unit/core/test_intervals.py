@@ -7,9 +7,11 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn import metrics as sk
 
-from shared.specs import Task
-from workers.core.intervals import _auc_and_influence, intervals, mean_interval, wilson
-from workers.core.metrics import NAMES, score
+from shared.errors import RunStopped
+from shared.specs import LossName, Task
+from workers.core.aim import Aim
+from workers.core.intervals import _auc_and_influence, fold_interval, intervals, mean_interval, wilson
+from workers.core.metrics import NAMES, names, score, score_folds
 
 
 def classified(rows: int, classes: int, *, seed: int = 0, signal: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
@@ -160,3 +162,54 @@ def _bootstrapped(task: Task, actual: np.ndarray, predicted: np.ndarray) -> dict
         )
         found[name] = [plain.confidence_interval.low, plain.confidence_interval.high]
     return found
+
+
+@pytest.mark.parametrize("aim", [Aim(LossName.QUANTILE, quantile=0.9), Aim(LossName.HUBER, turn=0.5)])
+def test_the_loss_that_was_asked_for_has_an_interval(aim):
+    """Its score lies within, and the coverage of a quantile has that of a share."""
+    chance = np.random.default_rng(0)
+    actual = chance.normal(size=400)
+    predicted = actual + chance.normal(size=400)
+    found, scores = (
+        intervals(Task.REGRESSION, actual, predicted, aim=aim),
+        score(Task.REGRESSION, actual, predicted, aim),
+    )
+    assert set(found) == set(names(Task.REGRESSION, aim))
+    assert found[aim.metric][0] < scores[aim.metric] < found[aim.metric][1]
+    if aim.loss is LossName.QUANTILE:
+        assert found["coverage"] == wilson((actual <= predicted).sum(), 400)
+
+
+def test_the_area_of_folds_has_the_interval_of_their_mean():
+    """Five folds of 200 rows tell as much as one part of 1,000."""
+    actual, predicted = _scored(1000)
+    parts = [(actual[k::5], predicted[k::5]) for k in range(5)]
+    low, high = fold_interval(Task.BINARY, parts, "roc_auc")
+    whole = intervals(Task.BINARY, actual, predicted)["roc_auc"]
+    assert low < score_folds(Task.BINARY, parts)["roc_auc"] < high
+    assert high - low == pytest.approx(whole[1] - whole[0], rel=0.15)
+    assert (
+        fold_interval(Task.BINARY, parts, "f1")
+        == intervals(Task.BINARY, *(np.concatenate(values) for values in zip(*parts, strict=True)))["f1"]
+    )
+    assert fold_interval(Task.BINARY, [(actual[:1], predicted[:1])] * 2, "roc_auc") is None
+
+
+@pytest.mark.parametrize("task", [*Task])
+def test_the_work_can_be_ended(task):
+    """Whoever asks between the resamples may raise."""
+
+    def stop():
+        raise RunStopped
+
+    actual, predicted = _scored(50) if task is not Task.REGRESSION else (np.arange(50.0), np.arange(50.0) ** 1.1)
+    with pytest.raises(RunStopped):
+        intervals(task, actual, predicted, check=stop)
+
+
+def _scored(rows):
+    """Two classes and noisy probabilities of them."""
+    chance = np.random.default_rng(0)
+    actual = chance.integers(0, 2, rows)
+    likely = 1 / (1 + np.exp(-(actual - 0.5 + chance.normal(size=rows))))
+    return actual, np.stack([1 - likely, likely], axis=1)

@@ -273,26 +273,32 @@ def test_a_second_explosion_is_a_failure() -> None:
     )
 
 
+CPU_SAYS = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried")
+
+
 class Roomless(nn.Module):
     """A layer for which memory ends above so many rows."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, error: Exception | None = None) -> None:
         super().__init__()
-        self.most = most
+        self.most, self.error = most, error or torch.OutOfMemoryError()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raises OutOfMemoryError where it learns from too many rows."""
+        """Raises its error where it learns from too many rows."""
         if self.training and x.shape[-2] > self.most:
-            raise torch.OutOfMemoryError
+            raise self.error
         return x
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError(), MemoryError(), CPU_SAYS], ids=["gpu", "python", "cpu"])
 @pytest.mark.parametrize("traced_from", [0, 10**9], ids=["traced", "plain"])
-def test_memory_that_ends_is_answered_by_half_the_batch(traced_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As often as it takes; the notes and the plan say so."""
+def test_memory_that_ends_is_answered_by_half_the_batch(
+    traced_from: int, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As often as it takes, of a GPU or a CPU; the notes and the plan say so."""
     monkeypatch.setattr(loop, "TRACED_UPDATES", traced_from)
-    done, notes = fitted(lambda: nn.Sequential(Roomless(20), *net()), data_of(), RECIPE)
-    said = "`mlp`: the device has no memory for a larger batch; it learnt with batch="
+    done, notes = fitted(lambda: nn.Sequential(Roomless(20, error), *net()), data_of(), RECIPE)
+    said = "`mlp`: there is no memory for a larger batch; it learnt with batch="
     assert notes == [f"{said}32.", f"{said}16."]
     assert done.plan["batch"] == 16
     assert done.plan["updates"] == RECIPE.epochs * 25
@@ -302,6 +308,36 @@ def test_memory_that_is_never_enough_is_an_error() -> None:
     """Below sixteen rows a smaller batch is no answer."""
     with pytest.raises(torch.OutOfMemoryError):
         fitted(lambda: nn.Sequential(Roomless(4), *net()), data_of(), RECIPE)
+
+
+def test_gradient_descent_never_becomes_another_optimizer() -> None:
+    """Half of all rows would be a batch: where memory ends it fails, and says which optimizer has batches."""
+    recipe = replace(RECIPE, optimizer=OptimizerName.GD, batch=400)
+    with pytest.raises(RunFailed) as raised:
+        fitted(lambda: nn.Sequential(Roomless(300), *net()), data_of(), recipe)
+    (problem,) = raised.value.problems
+    assert problem.code == "out_of_memory"
+    assert problem.sentence() == (
+        "optimizer=gd takes each step on all rows at once, and memory does not hold a step on 400. Say optimizer=sgd, "
+        "which learns batch by batch."
+    )
+
+
+def test_another_fault_is_no_lack_of_memory() -> None:
+    """A RuntimeError that says nothing of memory is not answered with a smaller batch."""
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        fitted(
+            lambda: nn.Sequential(Roomless(20, RuntimeError("shapes cannot be multiplied")), *net()), data_of(), RECIPE
+        )
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.9])
+def test_patience_does_not_count_while_the_rate_rises(warmup: float) -> None:
+    """A rate near zero teaches nothing, which is no reason to end before it has risen."""
+    recipe = replace(RECIPE, lr=1e-12, epochs=10, patience_updates=14, warmup=warmup)
+    done = trained(net(), data_of(), recipe)
+    assert done.plan["epochs_done"] == (10 if warmup else 3)
+    assert done.plan["horizon_updates"] == 70
 
 
 def test_a_stop_is_honoured_within_a_second() -> None:

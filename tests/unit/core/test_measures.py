@@ -106,6 +106,15 @@ def test_residuals_of_next_to_nothing():
     assert (found["growth"], found["hint"], found["within_10_percent"]) == (None, None, 1.0)
 
 
+@pytest.mark.parametrize(("size", "has_growth"), [(1e-6, False), (1e-2, True)])
+def test_errors_of_rounding_are_no_errors_that_grow(size, has_growth):
+    """What float32 leaves of a perfect fit follows the size of the numbers, and no one is told to take logarithms."""
+    actual = np.linspace(1.0, 100.0, 200)
+    found = residuals(actual, actual * (1 + size * (-1.0) ** np.arange(200)))
+    assert (found["growth"] is not None) is has_growth
+    assert (found["hint"] is not None) is has_growth
+
+
 def test_each_class_by_hand():
     """Precision, recall and F1 of a class against the rest; a class that never occurs or is never named has none."""
     actual = np.array([0, 0, 0, 1, 1])
@@ -136,6 +145,8 @@ def test_a_report_is_told_everything():
     actual, predicted = drawn(80, 3)
     found = measure(Task.MULTICLASS, actual, predicted, classes=["a", "b", "c"], rows=np.arange(80))
     assert set(found) == {"intervals", "per_class", "calibration"}
+    halves = measure(Task.BINARY, *drawn(80, 2), classes=["no", "yes"], rows=np.arange(80))
+    assert halves["positive_class"] == "yes"
     numbers = np.arange(80.0)
     told = measure(Task.REGRESSION, numbers, numbers + 1, classes=[], rows=np.arange(100, 180))
     assert set(told) == {"intervals", "residuals"}

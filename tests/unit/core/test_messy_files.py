@@ -224,3 +224,104 @@ def test_a_column_with_one_word_and_gaps_is_said_so(write):
     lines = [f"{('Jo', '')[k % 2]},{k},{k * 7 % 13}.5" for k in range(60)]
     dataset = understand_dataset(write("\n".join(["owner,x,y", *lines])), TrainSpec(dataset="data"))
     assert [column.reason for column in dataset.columns if column.name == "owner"] == ["a single word"]
+
+
+@pytest.mark.parametrize(
+    ("above", "names", "below"),
+    [
+        (" day | shop | units\n-----+------+------\n", ("day", "shop", "units"), "(60 rows)\n"),
+        ("+---+---+---+\n|day|shop|units|\n+---+---+---+\n", ("column_1", "day", "shop", "units"), "+---+---+---+\n"),
+        ("|day|shop|units|\n|:--|---|--:|\n", ("column_1", "day", "shop", "units"), ""),
+    ],
+)
+def test_a_line_of_dashes_below_the_header_is_no_row(write, above, names, below):
+    """Databases and Markdown draw one; it is neither a row nor a part of the names, in a later file either."""
+    edge = "|" if names[0] == "column_1" else ""
+    rows = [[*line.split(",")[:3]] for line in sales()]
+    path = write(above + "".join(f"{edge}{'|'.join(row)}{edge}\n" for row in rows) + below)
+    table = read_table(path)
+    assert table.names == names
+    assert [list(row)[-3:] for row in table.frame.rows()] == rows
+    assert read_like(path, table.dialect, tolerate=True).frame.rows()[:60] == table.frame.rows()
+
+
+def test_thousands_that_look_like_decimals_are_read_as_the_other_columns_are(write):
+    """In a file with decimal commas 1.200 is more than 950, and what was assumed is said."""
+    lines = [f"{k * 50:,}".replace(",", ".") + f";{k * 7 % 13},5" for k in range(1, 61)]
+    dataset = understand_dataset(write("\n".join(["units;y", *lines])), TrainSpec(dataset="data"))
+    assert dataset.cells.numbers[0].tolist() == [50.0 * k for k in range(1, 61)]
+    assert "`units`: nothing says what the point of '1.000' is; a point between thousands is assumed." in (
+        dataset.warnings
+    )
+    lines = [line.replace(",", ".") for line in lines]
+    dataset = understand_dataset(write("\n".join(["units;y", *lines])), TrainSpec(dataset="data"))
+    assert dataset.cells.numbers[0].max() == 950
+
+
+@pytest.mark.parametrize("form", ["%b-%y", "%Y-%m", "%a %d %b %Y", "%d. %b %Y"])
+def test_dates_that_are_not_read_are_called_dates(write, form):
+    """Months without a day and dates with a weekday are neither words nor texts, and how to write them is said."""
+    months = [datetime(1990 + k // 12, k % 12 + 1, 1) for k in range(60)]  # noqa: DTZ001
+    lines = [f"{day:{form}},{k % 7},{k * 7 % 13}.5" for k, day in enumerate(months)]
+    reason = f"its cells look like dates of a format that is not read ('{months[0]:{form}}'); write them as 2024-12-31"
+    assert f"Not used: `day`, text: {reason}." in warnings_of(write("\n".join(["day,x,y", *lines])))
+
+
+def test_classes_that_differ_in_capitals_are_said(write):
+    """A model would be asked to tell `ok` from `OK`."""
+    lines = [f"{k},{k * 7 % 13},{('OK', 'ok', 'n/ok', 'O K')[k % 4]}" for k in range(60)]
+    said = "Classes of `state` differ only in capitals or blanks: 'O K', 'OK', 'ok'. Write them alike if they are one."
+    assert said in warnings_of(write("\n".join(["a,b,state", *lines])))
+    assert not any("capitals" in text for text in warnings_of(write("\n".join(["day,shop,units,rev", *sales()]))))
+
+
+def test_a_target_whose_thousands_are_assumed_is_said(write):
+    """A factor of a thousand in all predictions has to be seen."""
+    lines = [f"{k}.5;{1000 + k * 13:,} €".replace(",", ".").replace(".5;", ",5;") for k in range(60)]
+    said = "`rent`: nothing says what the point of '1.000 €' is; a point between thousands is assumed."
+    assert said in warnings_of(write("\n".join(["area;rent", *lines])))
+
+
+def test_thousands_and_millions_written_with_letters_are_multiplied(write):
+    """$1.8M is more than $950K and $700, as a feature and as the target."""
+    values = [int(1.3 ** (20 + k % 40)) for k in range(120)]
+    shown = [f"${v / 1e6:.1f}M" if v >= 1e6 else f"${v / 1e3:.1f}K" if v >= 1e3 else f"${v}" for v in values]
+    lines = [f"{raised},{shown[-k]}" for k, raised in enumerate(shown)]
+    dataset = understand_dataset(write("\n".join(["raised,valuation", *lines])), TrainSpec(dataset="data"))
+    assert dataset.columns[0].reason == "all 120 cells are numbers written with `$`, `K` for 1,000, `M` for 1,000,000"
+    assert dataset.target.values == pytest.approx([values[-k] for k in range(120)], rel=0.05)
+    assert dataset.cells.numbers[0] == pytest.approx(values, rel=0.05)
+
+
+def test_numbers_without_the_unit_of_the_others_are_said(write):
+    """0.05 among percentages is five of them or a twentieth of one; nothing but a person can tell."""
+    lines = [f"{k % 9}%,{k % 7} kg,{k * 7 % 13}.5" for k in range(58)]
+    said = warnings_of(write("\n".join(["rate,weight,y", *lines, "0.05,3 kg,1.5", "0.07,0,2.5"])))
+    assert "`rate`: 2 cells have no `%`, such as '0.05'; read as if there were one." in said
+    assert not any("`kg`" in text for text in said)
+
+
+def test_columns_of_one_name_are_said(write):
+    """Which of them is which cannot be seen from the name."""
+    lines = [f"{k},{k * 7 % 13}.5,{k % 2}" for k in range(60)]
+    said = warnings_of(write("\n".join(["x,x,t", *lines])))
+    assert "2 columns have the same name; they are called `x`, `x_2`." in said
+    assert not any("same name" in text for text in warnings_of(write("\n".join(["x,z,t", *lines]))))
+
+
+@pytest.mark.parametrize("words", [("Yes", "yes", "No", "no"), ("True", "FALSE", "true", "True")])
+def test_a_target_of_yes_and_no_is_one_boolean_however_it_is_written(write, words):
+    """Capitals make no classes; what was read as what is said."""
+    lines = [f"{k},{k * 7 % 13},{words[k % 4] if k else words[0]}" for k in range(80)]
+    dataset = understand_dataset(write("\n".join(["a,b,won", *lines])), TrainSpec(dataset="data"))
+    assert [name.lower() for name in dataset.target.classes] == sorted({word.lower() for word in words})
+    assert any(text.startswith("Target: the cells of `won` (") for text in dataset.inferred)
+    assert not any("capitals" in text for text in dataset.warnings)
+
+
+def test_a_column_that_is_half_words_is_no_number(write):
+    """Three words in half of the cells are words, not gaps; one word in a few cells is a gap."""
+    lines = [f"{('red', 'green', 'blue')[k % 3] if k % 2 else k},{'unknown' if k % 20 == 7 else k},{k * 7 % 13}.5"
+             for k in range(240)]  # fmt: skip
+    dataset = understand_dataset(write("\n".join(["a,b,y", *lines])), TrainSpec(dataset="data"))
+    assert [column.kind.value for column in dataset.columns] == ["category", "number"]

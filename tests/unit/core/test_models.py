@@ -15,9 +15,11 @@ from shared.errors import RunFailed
 from shared.specs import Activation, LossName, ModelName, Norm, OptimizerName, ScheduleName, Task, TrainSpec
 from workers.core.dataset import understand_dataset
 from workers.core.development import development
-from workers.core.loop import Data
+from workers.core.loop import Data, Recipe
 from workers.core.models import MODELS
 from workers.core.models.candidate import Candidate
+from workers.core.models.gbdt import resolve_parameters
+from workers.core.models.networks import quick_products, resolve_recipe
 from workers.core.progress import Clock, Progress
 
 LEARNERS = tuple(MODELS)
@@ -80,7 +82,8 @@ def test_each_model_learns_each_task(
     write: Callable[..., Path], fit: Callable[..., dict[str, Any]], model: ModelName, task: Task
 ) -> None:
     """On a table of most kinds of columns each beats what a model without features says, and passes the gate."""
-    report = fit(write(table(task)), model=model, epochs=12, lr=0.02 if model is not ModelName.GBDT else 0.3)
+    rate = {} if model is ModelName.LINEAR else {"lr": 0.3 if model is ModelName.GBDT else 0.02}
+    report = fit(write(table(task)), model=model, epochs=12, **rate)
     scores, headline = report["metrics"], report["headline"]
     assert (report["task"], report["model"]) == (task, model)
     assert scores["test"][headline] > scores["baseline"][headline] + 0.15
@@ -259,3 +262,91 @@ def test_each_row_is_judged_by_a_fold_that_had_not_learnt_it(data_of: Callable[.
         data = data_of(text, model=model)
         candidate = fitted(data, model=model, epochs=20, lr=0.05)
         assert np.square(candidate.outputs - data.y.numpy()).mean() > 0.9
+
+
+@pytest.mark.parametrize("schedule", ["step", "exponential", "cosine"])
+@pytest.mark.parametrize("model", [ModelName.MLP, ModelName.LINEAR])
+def test_a_schedule_reaches_its_end(data_of: Callable[..., Data], model: ModelName, schedule: str) -> None:
+    """Without epochs= it is stretched over a number of them that is reached, whatever the patience of others is."""
+    words = {"model": model, "schedule": schedule, "optimizer": "adam", "width": 4 if model is ModelName.MLP else None}
+    plan = fitted(data_of(table(Task.BINARY, rows=90), **words), **words).plan
+    assert plan["ended_by"] == "epochs"
+    assert plan["updates"] == plan["horizon_updates"]
+    assert 3_000 <= plan["horizon_updates"] < 3_100
+
+
+def test_words_of_a_schedule_are_kept(data_of: Callable[..., Data]) -> None:
+    """epochs= and patience= say when it ends; a warm-up shortens the horizon, and nothing else does."""
+    data = data_of(table(Task.BINARY, rows=90))
+
+    def recipe(**words: Any) -> Recipe:
+        return resolve_recipe(data, TrainSpec(dataset="data", **words), lr=1e-3, l2=0.0)
+
+    rows = max(len(fold.train) for fold in data.folds)
+    an_epoch = -(-rows // recipe().batch)
+    assert recipe(schedule="cosine", epochs=7).patience_updates == 7 * an_epoch
+    assert recipe(schedule="cosine", patience=3).patience_updates == 3 * an_epoch
+    assert recipe(warmup=0.1).epochs == -(-3_000 // an_epoch)
+    assert recipe(warmup=0.1).patience_updates == recipe().patience_updates == 600
+    assert recipe().epochs == recipe(schedule="constant").epochs == 30_000 // an_epoch
+
+
+@pytest.mark.parametrize(
+    ("model", "resolved"),
+    [
+        (ModelName.MLP, {"widths": (128, 64), "activation": "relu", "norm": "none", "dropout": 0.1}),
+        (ModelName.MLP_PLE, {"widths": (128, 128), "bins": 32}),
+        (ModelName.TABM, {"widths": (128, 128), "bins": 48, "members": 8}),
+        (ModelName.GBDT, {"epochs": 1, "patience": 50, "bins": 255}),
+        (ModelName.LINEAR, {"l2_before": None}),
+    ],
+)
+def test_defaults_are_resolved_in_the_plan(
+    data_of: Callable[..., Data], model: ModelName, resolved: dict[str, Any]
+) -> None:
+    """What a model chose for itself can be read in its plan."""
+    words = {"model": model, "epochs": 1} | ({"l2": 0.1} if model is ModelName.LINEAR else {})
+    plan = fitted(data_of(table(Task.BINARY, rows=90), **words), **words).plan
+    assert {key: plan[key] for key in resolved} == resolved
+
+
+def test_a_cpu_multiplies_as_ever(data_of: Callable[..., Data]) -> None:
+    """Reduced precision is for GPUs: on a CPU nothing is set, not even for a moment."""
+    before = torch.get_float32_matmul_precision()
+    seen: list[str] = []
+    words = {"model": ModelName.MLP, "epochs": 1}
+    data = data_of(table(Task.BINARY, rows=60), **words)
+    progress = Progress(lambda _: seen.append(torch.get_float32_matmul_precision()), lambda: False)
+    spec = TrainSpec(dataset="data", **words)
+    plan = MODELS[ModelName.MLP](data, spec, progress=progress, clock=Clock(600), threads=1).plan
+    assert {*seen, plan["matmul_precision"], torch.get_float32_matmul_precision()} == {before}
+    with quick_products(True) as precision:  # what a GPU gets is taken back
+        assert torch.get_float32_matmul_precision() == precision == "high"
+    assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_multiplies_faster(write: Callable[..., Path], fit: Callable[..., dict[str, Any]]) -> None:
+    """Networks use TF32 there, and the plan says so; a linear model stays exact."""
+    before = torch.get_float32_matmul_precision()
+    data = write(table(Task.REGRESSION))
+    assert fit(data, model="mlp", epochs=2)["plan"]["matmul_precision"] == "high"
+    assert fit(data, model="linear", optimizer="sgd", epochs=2)["plan"]["matmul_precision"] == before
+    assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.parametrize("model", [ModelName.LINEAR, ModelName.GBDT])
+def test_the_last_word_on_epochs_is_that_of_the_report(data_of: Callable[..., Data], model: ModelName) -> None:
+    """Trials of other strengths and other folds come before it."""
+    told: list[Any] = []
+    data = data_of(table(Task.BINARY), model=model)
+    spec = TrainSpec(dataset="data", model=model)
+    progress = Progress(told.append, lambda: False)
+    candidate = MODELS[model](data, spec, progress=progress, clock=Clock(600), threads=1)
+    assert told[-1].epoch == candidate.plan["epochs_done"]
+
+
+def test_the_huber_loss_of_trees_is_that_of_networks(data_of: Callable[..., Data]) -> None:
+    """Both turn from squares to sizes at one deviation."""
+    data = data_of(table(Task.REGRESSION, rows=90), loss="huber")
+    assert resolve_parameters(data, TrainSpec(dataset="data", loss="huber"), 1)["alpha"] == 1.0

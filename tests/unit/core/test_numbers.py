@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from workers.core.kinds import Kind, column_values, find_kind
-from workers.core.numbers import PLAIN, NumberStyle, find_style, read_numbers
+from workers.core.numbers import PLAIN, NumberStyle, find_style, has_decimal_commas, read_numbers
+from workers.core.target import understand_target
 
 N = 60
 
@@ -22,7 +23,20 @@ N = 60
         (["EUR 5,50", "EUR 1.200,00"], [5.5, 1200], "a decimal comma, a point between thousands, `EUR`"),
         (["12 kg", "13.5kg", "9"], [12, 13.5, 9], "`kg`"),
         (["5%", "6.5 %"], [5, 6.5], "`%`"),
+        (["$1.5K", "$950", "-$2M"], [1500, 950, -2e6], "`$`, `K` for 1,000, `M` for 1,000,000"),
+        (["1,5k", "950"], [1500, 950], "a decimal comma, `k` for 1,000"),
+        (["3 m", "2 bn"], [3e6, 2e9], "`bn` for 1,000,000,000, `m` for 1,000,000"),
+        (["34k", "42k"], [34, 42], "`k`"),
+        (["12 m", "13.5 m", "9"], [12, 13.5, 9], "`m`"),
+        (["512 B", "64 B", "9"], [512, 64, 9], "`B`"),
+        (["5 kg", "6 kg", "7 K"], [5, 6, np.nan], "`kg`"),
         (["\u22125", "3.2"], [-5, 3.2], "a long minus"),
+        (
+            ["1.234,50-", "5,00", "7,5 -"],
+            [-1234.5, 5, np.nan],
+            "a decimal comma, a point between thousands, a minus behind",
+        ),
+        (["5- EUR", "3.2 EUR"], [-5, 3.2], "`EUR`, a minus behind"),
         (["0,123", "0,456"], [0.123, 0.456], "a decimal comma"),
         (["1.234.567", "12"], [1234567, 12], "a decimal comma, a point between thousands"),
         (["1.234", "5.678"], [1.234, 5.678], ""),
@@ -44,14 +58,50 @@ def test_styles(cells, values, said):
         (["1,234", "2,345"], True, 1.234, True),
         (["1,234", "950"], True, 1234, False),  # short whole numbers: a comma starts where there are thousands
         (["1,234", "9500"], False, 1.234, False),  # whole thousands without a comma
+        (["1.234", "950"], True, 1234, True),
+        (["1.234 €", "2.345 €"], True, 1234, True),
+        (["1.234", "950"], False, 1.234, False),
+        (["1.234", "9500"], True, 1.234, False),
+        (["1.234", "0.950"], True, 1.234, False),
     ],
 )
-def test_an_ambiguous_comma_is_decided_by_evidence(cells, comma, value, doubted):
-    """Where nothing decides what a comma is, what was assumed is said."""
+def test_an_ambiguous_mark_is_decided_by_evidence(cells, comma, value, doubted):
+    """Where nothing decides what a comma or a point is, what was assumed is said."""
     style, doubt = find_style(pl.Series(cells), comma=comma)
     assert read_numbers(pl.Series(cells), style)[0] == value
     assert bool(doubt) == doubted
-    assert not doubt or "nothing says what the comma of '1,234' is" in doubt
+    what = "comma" if "," in cells[0] else "point"
+    assert not doubt or f"nothing says what the {what} of {cells[0]!r} is" in doubt
+
+
+@pytest.mark.parametrize(
+    ("columns", "delimiter", "commas"),
+    [
+        ([["1", "2"]], ";", True),
+        ([["1", "2"]], ",", False),
+        ([["1.50", "2.25"]], ";", False),
+        ([["12.345", "0.345"]], ";", False),
+        ([["12.345", "1234.567"]], ";", False),
+        ([["1,50 €", "2"]], ",", True),
+        ([["1.234,5"], ["2,5%"], ["1.5"]], ",", True),
+        ([["1,234.5"], ["2.5"], ["1,5"]], ";", False),
+        ([["31.12.22", "10.0.0.1", "[1,2]", "12,345", "1.234"]], ",", False),
+    ],
+)
+def test_a_table_tells_what_its_commas_are(columns, delimiter, commas):
+    """Columns that leave nothing open tell about those that do; the delimiter only where there is none."""
+    assert has_decimal_commas(map(pl.Series, columns), delimiter=delimiter) is commas
+
+
+def test_a_point_between_thousands_is_no_decimal_point_where_commas_are():
+    """1.200 among 950 is more than it in a file with decimal commas, as a feature and as a target."""
+    cells = pl.Series([str(k * 50) if k < 20 else f"{k * 50 / 1000:.3f}" for k in range(1, N)])
+    reading = find_kind(column_values("x", cells), unnamed=False, comma=True)
+    np.testing.assert_array_equal(read_numbers(cells, reading.style), [50.0 * k for k in range(1, N)])
+    assert "nothing says what the point of '1.000' is; a point between thousands is assumed" in reading.reason
+    target = understand_target(cells.to_frame("t"), "t", None, comma=True)
+    np.testing.assert_array_equal(target.values, [50.0 * k for k in range(1, N)])
+    assert find_kind(column_values("x", cells), unnamed=False, comma=False).style == PLAIN
 
 
 def test_what_is_not_of_the_style_is_missing():

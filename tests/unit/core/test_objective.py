@@ -146,3 +146,20 @@ def test_what_a_spec_leaves_open(task: Task, words: dict[str, object], name: Los
     assert objective.name is name
     assert objective.quantile == words.get("quantile", 0.5)
     assert (objective.smoothing, objective.class_weights) == (0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("objective", "words"),
+    [
+        (Objective(LossName.MSE), "Mean squared error (standardised)"),
+        (Objective(LossName.MAE), "Mean absolute error (standardised)"),
+        (Objective(LossName.HUBER), "Huber loss (standardised)"),
+        (Objective(LossName.QUANTILE, quantile=0.9), "Pinball loss at 0.9 (standardised)"),
+        (Objective(LossName.CROSS_ENTROPY), "Cross-entropy"),
+        (Objective(LossName.CROSS_ENTROPY, class_weights=torch.ones(2)), "Cross-entropy, classes weighed"),
+        (Objective(LossName.FOCAL), "Focal loss"),
+    ],
+)
+def test_a_plot_names_the_loss(objective, words):
+    """What was minimised stands at the axis."""
+    assert objective.in_words() == words

@@ -119,3 +119,33 @@ def test_a_stop_while_a_model_learns_is_heard(
     with pytest.raises(RunStopped):
         train(write(mixed_table()), spec, out=tmp_path / "out", report=report, should_stop=lambda: bool(asked))
     assert time.monotonic() - asked[0] < 1.0
+
+
+@pytest.mark.parametrize(
+    ("words", "split"),
+    [
+        ({}, {"kind": "random", "column": None, "seed": 0, "folds": 5}),
+        ({"group": "user_id", "split_seed": 3}, {"kind": "group", "column": "user_id", "seed": 3}),
+        ({"time": "since"}, {"kind": "time", "column": "since", "seed": None, "folds": 1}),
+    ],
+)
+def test_a_plan_says_how_rows_were_dealt(
+    write: Write, fit: Fit, mixed_table: Callable[..., str], words: dict[str, Any], split: dict[str, Any]
+) -> None:
+    """By chance, by group or by time, with the seed, the shares and the folds."""
+    plan = fit(write(mixed_table()), model="linear", target="kind", **words)["plan"]
+    assert {key: plan["split"][key] for key in split} == split
+    assert plan["split"]["shares"] == {"train": 0.6, "validation": 0.2, "test": 0.2}
+
+
+def test_a_plan_resolves_every_candidate(write: Write, fit: Fit, mixed_table: Callable[..., str]) -> None:
+    """Loss, smoothing, class weights, folds and threads stand with each, and a single one's stand at the top too."""
+    plan = fit(write(mixed_table()), weights="balanced", smoothing=0.1, time_s=2)["plan"]
+    for name, candidate in plan["candidates"].items():
+        assert candidate["loss"] == "cross_entropy"
+        assert candidate["smoothing"] == (0.0 if name == "gbdt" else 0.1)
+        assert len(candidate["class_weights"]) == 2
+        assert (candidate["folds"], candidate["threads"]) == (5, 1)
+    alone = fit(write(mixed_table()), model="mlp", epochs=2)["plan"]
+    assert (alone["model"], alone["loss"], alone["widths"]) == ("mlp", "cross_entropy", [128, 64])
+    assert alone["horizon_updates"] == alone["updates"]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from shared.specs import Task
 from workers.core import plots
 from workers.core.calibration import calibration
 
@@ -22,8 +21,9 @@ def test_confusion_matrices_of_any_number_of_classes(tmp_path, classes):
 
 
 def test_the_other_plots(tmp_path):
-    """One epoch, constant predictions and undefined metrics are drawn as well."""
-    plots.loss_curve(tmp_path / "a.png", {"linear": [(1.0, 1.1)], "mlp": [(1.0, 2.0), (1e-5, 1e-6)]}, Task.REGRESSION)
+    """One epoch, none, constant predictions and undefined metrics are drawn as well."""
+    curves = {"linear": [(1.0, 1.1)], "mlp": [(1.0, 2.0), (1e-5, 1e-6)], "gbdt": []}
+    plots.loss_curve(tmp_path / "a.png", {name: plots.Curve(losses, "$x_", "Tree") for name, losses in curves.items()})
     plots.predicted_vs_true(tmp_path / "b.png", np.ones(3), np.ones(3), "y")
     results = [{"run": k, "model": "mlp", "metrics": {"r2": value}} for k, value in enumerate((0.8, -0.2, None))]
     plots.comparison(tmp_path / "c.png", results, "r2", 0, "$y")
@@ -53,7 +53,26 @@ def test_residuals_of_any_numbers(tmp_path, target):
 @pytest.mark.parametrize("candidates", [1, 3, 5])
 def test_the_losses_of_any_number_of_candidates(tmp_path, candidates):
     """Panels stand three in a row, so that the picture stays readable in a chat."""
-    curves = {f"model{k}": [(1.0, 1.1), (0.5, 0.7), (0.4, 0.6)] for k in range(candidates)}
-    plots.loss_curve(tmp_path / "plot.png", curves, Task.BINARY, {"model0": "Focal loss"})
+    losses = [(1.0, 1.1), (0.5, 0.7), (0.4, 0.6)]
+    curves = {f"model{k}": plots.Curve(losses, "Focal loss") for k in range(candidates)}
+    plots.loss_curve(tmp_path / "plot.png", curves)
     content = (tmp_path / "plot.png").read_bytes()
     assert int.from_bytes(content[16:20], "big") < 2_000
+
+
+def test_a_panel_says_what_fell_and_over_what(tmp_path, monkeypatch):
+    """The axes name the loss that was asked for and what was counted; a single point is told in numbers."""
+    drawn = []
+    monkeypatch.setattr(plots, "_save", lambda figure, _: drawn.append(figure))
+    curves = {
+        "gbdt": plots.Curve([(2.0, 2.5), (1.0, 1.5)], "Pinball loss at 0.9 (standardised)", "Tree"),
+        "linear": plots.Curve([(0.25, 0.5)], "Pinball loss at 0.9 (standardised)", "Epoch"),
+    }
+    plots.loss_curve(tmp_path / "plot.png", curves)
+    trees, one = drawn[0].axes
+    assert (trees.get_xlabel(), trees.get_ylabel()) == ("Tree", "Pinball loss at 0.9 (standardised)")
+    assert [line.get_label() for line in trees.get_lines()] == ["training", "validation"]
+    assert one.get_lines()[:] == []
+    assert (
+        one.texts[0].get_text() == "Pinball loss at 0.9 (standardised) after one epoch\ntraining 0.25\nvalidation 0.5"
+    )

@@ -216,3 +216,42 @@ def test_folds_keep_groups_together_and_times_in_order():
     got = folds(hashes, target, parts, times=np.arange(200.0))
     assert np.all(np.diff(got[:160].astype(int)) >= 0)
     assert np.bincount(got[:160]).tolist() == [32] * 5
+
+
+def test_rows_that_are_equal_by_value_stand_on_one_side(write):
+    """However their numbers, gaps, dates and words are written."""
+    chance = np.random.default_rng(0)
+    rows = [(*map(int, chance.integers(0, 1000, 2)), f"2024-0{k % 9 + 1}-1{k % 7}", "ab"[k % 2]) for k in range(300)]
+    plain = [f"{a},{b / 2},{day},{'yes' if a % 2 else 'no'},{'' if a % 9 == 0 else a},{t}" for a, b, day, t in rows]
+    other = [
+        f"{a}.0, {b / 2:.3f},{day} 00:00,{'Yes' if a % 2 else 'NO'},{'NA' if a % 9 == 0 else f'+{a}'},{t}"
+        for a, b, day, t in rows
+    ]
+    data = _understood(write, "\n".join(["a,b,day,member,gap,t", *plain, *other]))
+    assert [column.kind.value for column in data.columns] == ["number", "number", "date", "boolean", "number"]
+    assert data.hashes[:300].to_list() == data.hashes[300:].to_list()
+    assert data.parts[:300].tolist() == data.parts[300:].tolist()
+
+
+def test_a_row_that_makes_up_a_third_of_the_table_trains(write):
+    """It is not torn apart; the test rows come from the others, which is said with numbers."""
+    chance = np.random.default_rng(0)
+    lines = ["0,0.0,a"] * 100 + [
+        f"{v:.3f},{w:.3f},{'ab'[k % 2]}" for k, (v, w) in enumerate(chance.normal(size=(200, 2)))
+    ]
+    data = _understood(write, "\n".join(["x,z,t", *lines]))
+    assert set(data.parts[:100].tolist()) == {TRAIN}
+    assert [int(np.sum(data.parts[100:] == part)) for part in (TRAIN, VALIDATION, TEST)] == [120, 40, 40]
+    said = (
+        "100 of 300 rows are equal in every feature, first in row 1: all of them train; the rows that test are drawn "
+    )
+    assert said + "from the other 200." in data.warnings
+    assert not data.hash_counted
+
+
+def test_what_is_said_of_equal_rows_does_not_contradict_itself(write):
+    """Where few rows differ they stand on both sides, and nothing else is said."""
+    lines = [f"{k % 2},{k // 2 % 2},{'ab'[k % 3 == 0]}" for k in range(80)]
+    said = _understood(write, "\n".join(["x,z,t", *lines])).warnings
+    assert any("in the training part and in the test part alike" in text for text in said)
+    assert not any("kept on one side" in text for text in said)

@@ -184,11 +184,3 @@ def test_real_tables_beat_the_baseline(shared_data, fit, name):
     assert report["metrics"]["test"][headline] > report["metrics"]["baseline"][headline] + 0.15
     assert report["parity"]["max_difference"] < 1e-4
     assert np.isfinite(report["metrics"]["test"][headline])
-
-
-def test_words_without_use_are_said(write, fit, line_table):
-    """A linear model that is solved takes no steps; with an optimizer it does."""
-    data = write(line_table())
-    said = "`linear` is solved to its optimum without lr= and batch=; to use them, name an optimizer=."
-    assert said in fit(data, model="linear", lr=0.1, batch=4)["warnings"]
-    assert said not in fit(data, model="linear", lr=0.1, batch=4, optimizer="sgd", epochs=2)["warnings"]

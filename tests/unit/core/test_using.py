@@ -209,7 +209,7 @@ def test_runs_on_the_same_data_are_compared(run, write, fit, mixed_table, tmp_pa
     assert report["rows_shared"] == good["dataset"]["parts"]["test"]
     assert [one["metrics"] for one in report["runs"]] == [poor["metrics"]["test"], good["metrics"]["test"]]
     assert (report["best"], report["headline"]) == (9, "roc_auc")
-    assert report["sentence"].startswith(f"On {report['rows_shared']} shared test rows run 9 is the best: roc_auc 0.")
+    assert report["sentence"].startswith(f"On {report['rows_shared']} shared test rows run 9 is the best: roc_auc ")
     assert {p.name for p in (tmp_path / "used").iterdir()} == {"report.json", "comparison.csv", "comparison.png"}
     assert [row["run"] for row in _rows(tmp_path / "used" / "comparison.csv")] == ["7", "9"]
 
@@ -255,3 +255,65 @@ def test_a_table_of_few_combinations_scores_its_test_rows(run, write, fit, tmp_p
     new = run(evaluate, tmp_path / "few", write("x,z,t\n" + "".join(lines[:30]), "new"))
     assert new["rows_scored"] == 30
     assert "every row of this file counts" in new["warnings"][0]
+
+
+def test_the_training_file_saved_as_parquet_scores_its_test_rows(run, write, fit, mixed_table, tmp_path):
+    """Rows that the model has learnt from are known by value: numbers and gaps are written in another way there."""
+    text = mixed_table().replace(",red,", ",Red,").replace(",yes,", ",True,").replace(",no,", ",False,")
+    trained = fit(write(text, "trained"), model="linear", target="kind")
+    pl.read_csv(text.encode(), try_parse_dates=True).write_parquet(tmp_path / "again")
+    report = run(evaluate, tmp_path / "out", tmp_path / "again")
+    assert report["rows_scored"] == trained["dataset"]["parts"]["test"]
+    assert report["metrics"]["test"]["roc_auc"] == pytest.approx(trained["metrics"]["test"]["roc_auc"])
+
+
+def _german(rows: int = 120) -> list[tuple[float, float, str]]:
+    return [(k * 37.25 % 3000, k * 0.5, ("Maß", "Größe")[k % 2]) for k in range(rows)]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+@pytest.mark.parametrize("form", ["clean", "plain", "parquet"])
+def test_a_file_is_understood_though_the_training_file_was_written_in_another_way(
+    run, write, fit, tmp_path, encoding, form
+):
+    """Semicolons and decimal commas then, UTF-8, commas or Parquet now: the same rows give the same predictions."""
+
+    def comma(value: float) -> str:
+        return f"{value:,.2f}".translate(str.maketrans(",.", ".,"))
+
+    lines = [f"{comma(a)};{what};{comma(a / 3 + b)}" for a, b, what in _german()]
+    fit(write("\n".join(["Fläche;Art;Preis", *lines]).encode(encoding), "trained"), model="linear")
+    if form == "clean":
+        again = "\n".join(
+            ["Fläche,Art,Preis", *(f'"{x}",{w},"{y}"' for x, w, y in (line.split(";") for line in lines))]
+        )
+        path = write(again, "again")
+    elif form == "plain":
+        path = write(
+            "\n".join(["Fläche,Art,Preis", *(f"{a},{w},{round(a / 3 + b, 2)}" for a, b, w in _german())]), "again"
+        )
+    else:
+        path = tmp_path / "again"
+        frame = pl.DataFrame(_german(), schema=["Fläche", "b", "Art"], orient="row")
+        frame.select("Fläche", "Art", Preis=(pl.col("Fläche") / 3 + pl.col("b")).round(2)).write_parquet(path)
+    report = run(predict, tmp_path / "out", path)
+    assert report["rows_unreadable"] == 0
+    rows = _rows(tmp_path / "used" / "predictions.csv")
+    for tested in _rows(tmp_path / "out" / "test_predictions.csv"):
+        assert float(rows[int(tested["row"]) - 1]["prediction"]) == pytest.approx(float(tested["prediction"]), rel=1e-5)
+    assert run(evaluate, tmp_path / "out", path)["rows_scored"] == 24
+
+
+def test_numbers_and_dates_of_another_style_that_are_not_clear_are_refused(run, write, fit, tmp_path):
+    """1,234 may be a thousand or one; both problems are told at once."""
+    lines = [f"{k}.{k % 10}{k % 7}25|{k % 28 + 1:02d}.0{k % 9 + 1}.2024|{k * 3}.5" for k in range(1, 61)]
+    fit(write("\n".join(["x|day|y", *lines]), "trained"), model="linear")
+    text = "\n".join(["x;day;z", *(f"{k % 9 + 1},{100 + k};2024-03-{k % 28 + 1:02d};a" for k in range(30))])
+    with pytest.raises(RunFailed) as caught:
+        run(predict, tmp_path / "out", write(text, "again"))
+    assert [problem.code for problem in caught.value.problems] == ["numbers_unclear", "dates_differ"]
+    assert "`x`: nothing says what the comma of '1,100' is; a decimal comma is assumed." in str(caught.value)
+    assert (
+        "The dates of `day` must be written as in the training file (day, month, year with '.' between); here"
+        in str(caught.value)
+    )

@@ -9,13 +9,16 @@ from torch import Tensor
 
 from shared.events import EpochDone
 from shared.specs import LossName, ModelName, Task, TrainSpec
+from workers.core.checkpoints import Part
 from workers.core.loop import Data
 from workers.core.models.candidate import Candidate, out_of_fold
+from workers.core.objective import HUBER_TURN
 from workers.core.predictor import TreeMember, tree_outputs
 from workers.core.progress import Clock, Progress
 
 TREES, PATIENCE = 2000, 50
 MANY_ROWS, MANY_COLUMNS = 10_000, 10
+BINS = 255
 MOST_ONE_HOT = 64  # words up to which a split asks for one of them; beyond, for a set of them
 
 _OBJECTIVES = {
@@ -31,13 +34,22 @@ def fit_gbdt(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, t
     parameters = resolve_parameters(data, spec, threads)
     trees, patience = spec.epochs or TREES, spec.patience or PATIENCE
     boosting = _Boosting(data, parameters, progress, clock, trees=trees, patience=patience)
-    for k in range(len(data.folds)):
+    if (kept := progress.kept(ModelName.GBDT)) is not None:
+        boosting.restore(kept)
+    progress.keep(ModelName.GBDT, boosting.part)
+    for k in range(len(boosting.boosters), len(data.folds)):
         boosting.fit(k)
+    grown = [booster.current_iteration() for booster in boosting.boosters]
+    if boosting.curve:
+        boosting.tell(max(grown), boosting.curve[min(len(boosting.curve), max(grown)) - 1])
     progress.last_epoch()
     outs = [boosting.outputs(k) for k in range(len(data.folds))]
+    progress.check_now_and_then()
     losses = [_loss(data, out, fold.validation) for out, fold in zip(outs, data.folds, strict=True)]
-    grown = [booster.current_iteration() for booster in boosting.boosters]
     plan = {"optimizer": "boosting", **parameters, "trees": grown}
+    plan |= {"epochs": trees, "patience": patience, "bins": BINS} | (
+        {"smoothing": 0.0} if data.objective.is_of_classes else {}
+    )
     plan |= {"epochs_done": max(grown), "ended_by": boosting.ended}
     member = TreeMember(boosting.boosters, data.task, classes=data.outputs)
     loss = float(np.mean(losses))
@@ -72,6 +84,8 @@ def resolve_parameters(data: Data, spec: TrainSpec, threads: int) -> dict[str, A
             parameters["objective"] = _OBJECTIVES[data.objective.name]
             if data.objective.name is LossName.QUANTILE:
                 parameters["alpha"] = data.objective.quantile
+            if data.objective.name is LossName.HUBER:
+                parameters["alpha"] = HUBER_TURN
         case Task.BINARY:
             parameters["objective"] = "binary"
         case Task.MULTICLASS:
@@ -80,7 +94,9 @@ def resolve_parameters(data: Data, spec: TrainSpec, threads: int) -> dict[str, A
 
 
 class _Boosting:
-    """The trees of one fold after the other."""
+    """The trees of one fold after the other; a fold that was interrupted begins anew, since LightGBM's draws cannot be
+    taken up in its middle.
+    """
 
     def __init__(
         self, data: Data, parameters: dict[str, Any], progress: Progress, clock: Clock, *, trees: int, patience: int
@@ -95,11 +111,29 @@ class _Boosting:
             self.y = self.y[:, 0].astype(np.float64)
         self.boosters: list[lightgbm.Booster] = []
         self.curve: list[tuple[float, float]] = []
+        self.mark = clock.mark()  # after the last whole fold
+        self._texts: list[str] = []
+
+    def part(self) -> Part:
+        """The whole folds."""
+        self._texts += [booster.model_to_string() for booster in self.boosters[len(self._texts) :]]
+        arrays = {f"trees.{k}": np.frombuffer(text.encode(), dtype=np.uint8) for k, text in enumerate(self._texts)}
+        plain = {"ended": self.ended, "curve": self.curve, "clock": self.mark | {"seconds": self.clock.seconds()}}
+        return Part(arrays, plain, f"fold {len(self.boosters)}")
+
+    def restore(self, part: Part) -> None:
+        """Go on from what `part` said."""
+        self._texts = [part.arrays[f"trees.{k}"].tobytes().decode() for k in range(len(part.arrays))]
+        self.boosters = [lightgbm.Booster(model_str=text) for text in self._texts]
+        self.ended, self.curve = part.plain["ended"], [(one, other) for one, other in part.plain["curve"]]
+        self.clock.go_on(part.plain["clock"])
+        self.mark = self.clock.mark()
 
     def fit(self, k: int) -> None:
         """Train on fold `k`."""
         fold, history = self.data.folds[k], dict[str, dict[str, list[float]]]()
-        train, validation = self._dataset(fold.train), self._dataset(fold.validation)
+        train = self._dataset(fold.train)
+        validation = self._dataset(fold.validation, like=train)
         stopping = lightgbm.early_stopping(self.patience, first_metric_only=True, verbose=False)
         booster = lightgbm.train(
             self.parameters,
@@ -117,6 +151,7 @@ class _Boosting:
         if k == 0:
             training, watched = (next(iter(history[name].values())) for name in ("training", "validation"))
             self.curve = list(zip(training, watched, strict=True))
+        self.mark = self.clock.mark()
 
     def outputs(self, k: int) -> Tensor:
         """What fold `k` says of its validation rows."""
@@ -124,16 +159,35 @@ class _Boosting:
         raw = self.boosters[k].predict(rows, raw_score=True, num_threads=self.parameters["num_threads"])
         return tree_outputs(np.asarray(raw), self.data.task)
 
-    def _dataset(self, rows: Tensor) -> lightgbm.Dataset:
+    def tell(self, trees: int, losses: tuple[float | None, float]) -> None:
+        """Report what so many trees have reached; the last word is that of the largest fold."""
+        self.progress.epoch(
+            EpochDone(
+                model=ModelName.GBDT.value,
+                epoch=trees,
+                epochs=self.trees,
+                train_loss=losses[0],
+                validation_loss=losses[1],
+                eta_s=self.clock.eta_s(trees, self.trees),
+            )
+        )
+
+    def _dataset(self, rows: Tensor, *, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+        """The rows in bins, in those of `like` where there is one."""
         places, layout = rows.cpu().numpy(), self.data.layout
-        return lightgbm.Dataset(
+        self.progress.check_now_and_then()
+        made = lightgbm.Dataset(
             self.x[places],
             self.y[places],
             weight=None if self.weight is None else self.weight[places],
             categorical_feature=list(range(layout.coded.start, layout.coded.stop)),
-            params={"verbosity": -1, "max_bin": 255, "num_threads": self.parameters["num_threads"]},
+            params={"verbosity": -1, "max_bin": BINS, "num_threads": self.parameters["num_threads"]},
+            reference=like,
             free_raw_data=True,
         )
+        made.construct()
+        self.progress.check_now_and_then()
+        return made
 
     def _watch(
         self, k: int, history: dict[str, dict[str, list[float]]]
@@ -145,16 +199,7 @@ class _Boosting:
             self.progress.check_now_and_then()
             results = env.evaluation_result_list or []
             losses = {name: value for name, _, value, *_ in results}
-            self.progress.epoch(
-                EpochDone(
-                    model=ModelName.GBDT.value,
-                    epoch=env.iteration + 1,
-                    epochs=self.trees,
-                    train_loss=losses.get("training"),
-                    validation_loss=losses["validation"],
-                    eta_s=self.clock.eta_s(env.iteration + 1, self.trees),
-                )
-            )
+            self.tell(env.iteration + 1, (losses.get("training"), losses["validation"]))
             if self.clock.is_over(share):
                 self.ended = "time"
                 best = int(np.argmin(next(iter(history["validation"].values()))))

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from shared.errors import failed
 from shared.events import EpochDone
 from shared.specs import LossName, ModelName, OptimizerName, ScheduleName, Task, TrainSpec
+from workers.core.checkpoints import Part
 from workers.core.layers import Dense, Expand
 from workers.core.loop import Data, Recipe, scaled_batch
 from workers.core.models.candidate import Candidate, out_of_fold
-from workers.core.models.networks import fit_network
+from workers.core.models.networks import fit_network, horizon, patience
 from workers.core.predictor import NetMember, net_outputs
 from workers.core.progress import Clock, Progress
 
@@ -42,18 +43,45 @@ def fit_linear(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock,
     """Train the model; what `spec` leaves open gets the defaults of this file."""
     if spec.optimizer is not None or data.objective.name not in SMOOTH:
         return _descended(data, spec, progress, clock)
-    optimum = _Optimum(data, l1=spec.l1, iterations=spec.epochs or ITERATIONS, progress=progress, clock=clock)
+    expand, kept = Expand(data.layout, data.x, cut=None), progress.kept(ModelName.LINEAR)
+    if kept is None:
+        kept = _solved(data, spec, expand, progress, clock)
+        progress.keep(ModelName.LINEAR, kept)
+    else:
+        clock.go_on(kept.plain["clock"])
+    outputs = np.full((len(data.x), data.outputs), np.nan, dtype=np.float32)
+    outputs[kept.arrays["judged"]] = kept.arrays["said"]
+    member = NetMember(_body(expand.cpu(), torch.tensor(kept.arrays["weights"])), data.task).eval()
+    curve = [(learning, watching) for learning, watching in kept.plain["curve"]]
+    return Candidate(ModelName.LINEAR, member, outputs, kept.plain["loss"], dict(kept.plain["plan"]), curve)
+
+
+def _solved(data: Data, spec: TrainSpec, expand: Expand, progress: Progress, clock: Clock) -> Part:
+    """The optimum: its weights, and what the folds' own say of their rows. One that was interrupted begins anew."""
+    iterations = spec.epochs or ITERATIONS
+    optimum = _Optimum(data, expand, l1=spec.l1, iterations=iterations, progress=progress, clock=clock)
     strengths = _strengths(data) if spec.l2 is None else (spec.l2,)
     best, outputs, starts = optimum.choose(strengths)
     everyone = _everyone(data)
     weights, ended = optimum.solve(everyone, l2=strengths[best], start=starts[best])
-    progress.last_epoch()
+    optimum.tell_curve(best)
     plan: dict[str, Any] = {"optimizer": "fista" if spec.l1 else "lbfgs", "lr": None, "batch": len(everyone)}
     plan |= {"epochs": optimum.iterations, "l1": spec.l1, "l2": strengths[best]}
-    curve = optimum.curves[best]
-    plan |= {"epochs_done": len(curve), "ended_by": ended}
-    member = NetMember(optimum.body(weights), data.task).eval()
-    return Candidate(ModelName.LINEAR, member, outputs, optimum.losses[best], plan, curve)
+    plan |= {"l2_tried": list(strengths[: len(optimum.losses)]), "l2_before": strengths[best - 1] if best else None}
+    plan |= {"epochs_done": len(optimum.curves[best]), "ended_by": ended}
+    judged = np.flatnonzero(np.isfinite(outputs).all(axis=1))
+    arrays = {"weights": weights.cpu().numpy(), "judged": judged, "said": outputs[judged]}
+    plain = {"plan": plan, "curve": optimum.curves[best], "loss": optimum.losses[best], "clock": clock.mark()}
+    return Part(arrays, plain)
+
+
+def _body(expand: Expand, weights: Tensor) -> nn.Sequential:
+    """The weights as layers."""
+    dense = Dense(1, expand.width, weights.shape[1])
+    with torch.no_grad():
+        dense.weight.copy_(weights[:-1])
+        dense.bias.copy_(weights[-1])
+    return nn.Sequential(expand, dense)
 
 
 def _everyone(data: Data) -> Tensor:
@@ -102,10 +130,10 @@ def _recipe(data: Data, spec: TrainSpec, optimizer: OptimizerName) -> Recipe:
         optimizer=optimizer,
         lr=spec.lr or (safe if by_gradient else 1e-2),
         batch=batch,
-        epochs=spec.epochs or max(20, 30_000 // an_epoch),
+        epochs=horizon(spec, an_epoch, least=20),
         l1=spec.l1,
         l2=l2 if spec.l2 is None else spec.l2,
-        patience_updates=spec.patience * an_epoch if spec.patience else 1000,
+        patience_updates=patience(spec, an_epoch, horizon(spec, an_epoch, least=20), usual=1000),
         seed=spec.seed,
         momentum=momentum if by_gradient else 0.0,
         nesterov=by_gradient and momentum > 0 and spec.nesterov is not False,
@@ -138,10 +166,12 @@ def _curvature(data: Data, x: Tensor, y: Tensor) -> float:
 class _Optimum:
     """One convex problem for each strength and fold; weights are [width + 1, outputs], the intercept last."""
 
-    def __init__(self, data: Data, *, l1: float, iterations: int, progress: Progress, clock: Clock) -> None:
+    def __init__(
+        self, data: Data, expand: Expand, *, l1: float, iterations: int, progress: Progress, clock: Clock
+    ) -> None:
         self.data, self.l1, self.iterations, self.progress, self.clock = data, l1, iterations, progress, clock
         device = data.x.device
-        self.expand = Expand(data.layout, data.x, cut=None).to(device)
+        self.expand = expand.to(device)
         double = len(data.x) * self.expand.width <= DOUBLE_CELLS
         self.dtype = torch.float64 if double else torch.float32
         self.whole = self.expand(data.x).to(self.dtype) if double else None
@@ -179,13 +209,25 @@ class _Optimum:
         problem = _Problem(self, rows, l2, watching)
         return problem.fista(start) if self.l1 else problem.lbfgs(start, rough=rough)
 
-    def body(self, weights: Tensor) -> nn.Sequential:
-        """The weights as layers."""
-        dense = Dense(1, self.expand.width, self.data.outputs)
-        with torch.no_grad():
-            dense.weight.copy_(weights[:-1])
-            dense.bias.copy_(weights[-1])
-        return nn.Sequential(self.expand.cpu(), dense)
+    def tell(self, curve: Sequence[tuple[float, float]]) -> None:
+        """Report the last iteration of a curve."""
+        losses = curve[-1]
+        self.progress.epoch(
+            EpochDone(
+                model=ModelName.LINEAR.value,
+                epoch=len(curve),
+                epochs=self.iterations,
+                train_loss=losses[0],
+                validation_loss=losses[1],
+                eta_s=self.clock.eta_s(len(curve), self.iterations),
+            )
+        )
+
+    def tell_curve(self, best: int) -> None:
+        """The last word is that of the strength that was chosen, whatever was tried after it."""
+        if self.curves[best]:
+            self.tell(self.curves[best])
+        self.progress.last_epoch()
 
     def chunks(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """The expanded features and targets of some rows, piece by piece where they would not fit."""
@@ -286,18 +328,8 @@ class _Problem:
         with torch.no_grad():
             out = optimum._outputs(weights, self.watching)
             watched = float(optimum.data.objective.validation_loss(out, optimum.y[self.watching]))
-        curve = optimum.curves[-1]
-        curve.append((loss, watched))
-        optimum.progress.epoch(
-            EpochDone(
-                model="linear",
-                epoch=len(curve),
-                epochs=optimum.iterations,
-                train_loss=loss,
-                validation_loss=watched,
-                eta_s=optimum.clock.eta_s(len(curve), optimum.iterations),
-            )
-        )
+        optimum.curves[-1].append((loss, watched))
+        optimum.tell(optimum.curves[-1])
 
 
 def _exploded() -> Exception:

@@ -3,13 +3,15 @@
 The defaults work untuned on tables of some hundred to some hundred thousand rows.
 """
 
+from dataclasses import asdict
+
 from torch import nn
 
 from shared.specs import ModelName, TrainSpec
 from workers.core.layers import Dense, Expand, PiecewiseLinear
 from workers.core.loop import Data
 from workers.core.models.candidate import Candidate
-from workers.core.models.networks import fit_network, hidden_layers, resolve_recipe
+from workers.core.models.networks import fit_network, resolve_hidden, resolve_recipe
 from workers.core.progress import Clock, Progress
 
 WIDTHS, DROPOUT, LR, L2 = [128, 64], 0.1, 2e-3, 1e-2
@@ -20,27 +22,36 @@ PLE_WIDTHS, PLE_DROPOUT, PLE_LR, PLE_L2, PLE_BINS = [128, 128], 0.1, 2e-3, 1e-2,
 def fit_mlp(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate:  # noqa: ARG001
     """Train the network; what `spec` leaves open gets the defaults of this file."""
 
+    shape = resolve_hidden(spec, WIDTHS, DROPOUT)
+
     def make() -> nn.Module:
         first = Expand(data.layout, data.x)
-        hidden = hidden_layers(spec, len(data.folds), first.width, WIDTHS, DROPOUT)
+        hidden = shape.layers(len(data.folds), first.width)
         return nn.Sequential(first, *hidden, Dense(len(data.folds), last_width(hidden), data.outputs))
 
     recipe = resolve_recipe(data, spec, lr=LR, l2=L2)
     slow = spec.lr is None
-    return fit_network(ModelName.MLP, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow)
+    return fit_network(
+        ModelName.MLP, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow, shape=asdict(shape)
+    )
 
 
 def fit_mlp_ple(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate:  # noqa: ARG001
     """Train the network over encodings; what `spec` leaves open gets the defaults of this file."""
 
+    shape, bins = resolve_hidden(spec, PLE_WIDTHS, PLE_DROPOUT), affordable_bins(data, PLE_BINS)
+
     def make() -> nn.Module:
-        first = PiecewiseLinear(data.layout, data.x, bins=affordable_bins(data, PLE_BINS))
-        hidden = hidden_layers(spec, len(data.folds), first.width, PLE_WIDTHS, PLE_DROPOUT)
+        first = PiecewiseLinear(data.layout, data.x, bins=bins, check=progress.check_now_and_then)
+        hidden = shape.layers(len(data.folds), first.width)
         return nn.Sequential(first, *hidden, Dense(len(data.folds), last_width(hidden), data.outputs))
 
     recipe = resolve_recipe(data, spec, lr=PLE_LR, l2=PLE_L2)
     slow = spec.lr is None
-    return fit_network(ModelName.MLP_PLE, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow)
+    facts = {**asdict(shape), "bins": bins}
+    return fit_network(
+        ModelName.MLP_PLE, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow, shape=facts
+    )
 
 
 def affordable_bins(data: Data, most: int) -> int:

@@ -3,6 +3,8 @@
 A thin module of our own, since the published one fixes the batch size when it is exported.
 """
 
+from dataclasses import asdict
+
 from torch import nn
 
 from shared.specs import ModelName, TrainSpec
@@ -10,7 +12,7 @@ from workers.core.layers import Members, PiecewiseLinear
 from workers.core.loop import Data
 from workers.core.models.candidate import Candidate
 from workers.core.models.mlp import affordable_bins, last_width
-from workers.core.models.networks import fit_network, hidden_layers, resolve_recipe
+from workers.core.models.networks import fit_network, resolve_hidden, resolve_recipe
 from workers.core.progress import Clock, Progress
 
 MEMBERS, CPU_MEMBERS = 32, 8
@@ -22,15 +24,26 @@ def fit_tabm(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, t
     """Train the ensemble; what `spec` leaves open gets the defaults of this file."""
     fast = data.x.device.type == "cuda"
     members, widths = (MEMBERS, WIDTHS) if fast else (CPU_MEMBERS, CPU_WIDTHS)
+    shape, bins = resolve_hidden(spec, widths, DROPOUT), affordable_bins(data, BINS)
 
     def make() -> nn.Module:
-        first, folds = PiecewiseLinear(data.layout, data.x, bins=affordable_bins(data, BINS)), len(data.folds)
-        shared = nn.Sequential(*hidden_layers(spec, folds, first.width, widths, DROPOUT))
+        first, folds = (
+            PiecewiseLinear(data.layout, data.x, bins=bins, check=progress.check_now_and_then),
+            len(data.folds),
+        )
+        shared = nn.Sequential(*shape.layers(folds, first.width))
         width = last_width(list(shared))
         return nn.Sequential(first, Members(folds, members, first.width, shared, width, data.outputs))
 
     recipe = resolve_recipe(data, spec, lr=LR, l2=L2, clip=CLIP)
-    slow = spec.lr is None
     return fit_network(
-        ModelName.TABM, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow, membered=True
+        ModelName.TABM,
+        make,
+        data,
+        recipe,
+        progress=progress,
+        clock=clock,
+        may_slow_down=spec.lr is None,
+        shape={**asdict(shape), "bins": bins, "members": members},
+        membered=True,
     )
