@@ -1,23 +1,29 @@
-"""The bot process, `python -m bot`: answers `/lml`, prepares datasets, keeps cards up to date, until it is stopped."""
+"""The bot process, `python -m bot`: answers Slack and other services, prepares datasets, tells of what happens."""
 
 import logging
 import re
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from threading import Event
 from typing import TYPE_CHECKING
 
-from shared.errors import LmlError, Problem, RefusedWords, ServiceUnavailable, unavailable
+from shared.errors import LmlError, Problem, RefusedWords, unavailable
 from shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from slack_bolt import App
-    from slack_sdk import WebClient
-    from slack_sdk.web import SlackResponse
+    from starlette.routing import BaseRoute
 
-_SECRETS = re.compile(r"xox[a-z]-[A-Za-z0-9-]+|xapp-[A-Za-z0-9-]+|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)")
+    from bot.delivery.preparer import Fetch
+    from bot.http.server import Server
+    from shared.blobs import BlobStore
+    from shared.log.engine import Log
+
+_SECRETS = re.compile(
+    r"xox[a-z]-[A-Za-z0-9-]+|xapp-[A-Za-z0-9-]+|lml_[\w-]{20,}|whsec_[\w+/=]{20,}|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"
+)
 
 
 def main() -> int:
@@ -27,24 +33,60 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        settings = load_settings()
-        require_tokens(settings)
-        run(settings, stopping)
+        run(load_settings(), stopping)
     except LmlError as error:
         print(error, file=sys.stderr, flush=True)
         return 2 if isinstance(error, RefusedWords) else 1
     return 0
 
 
-def require_tokens(settings: Settings) -> None:
-    """Raise `RefusedWords` that names everything the bot lacks to begin."""
+def run(settings: Settings, stopping: Event) -> None:
+    """Bring the parts together, answer until told to stop, and let what was begun end."""
+    if settings.redis_url is None:
+        raise RefusedWords(*_missing_for_slack(settings), *_missing_redis(settings))
+    from bot.delivery.doorbell import Doorbell
+    from bot.delivery.notifier import Notifier
+    from bot.delivery.preparer import Preparer
+    from bot.delivery.webhooks import WebhookSender
+    from bot.http.door import opens_door
+    from shared.blobs import BlobStore
+    from shared.log.engine import open_log
+
+    log, store = open_log(settings.log_url, pooled=True), BlobStore(settings.store_folder)
+    door_opens = opens_door(settings, log)
+    slack = answers_slack(settings, door_opens=door_opens)
+    preparer = Preparer(settings, log, store, doorbell=Doorbell(settings), fetch=_fetch(settings) if slack else None)
+    webhooks = Notifier(lambda: WebhookSender(settings, log), redis_url=None, what="Webhooks", threads=4)
+    with ExitStack() as parts:  # what was started last is stopped first: nothing comes in while the rest ends
+        for part in (preparer, webhooks):
+            parts.callback(part.stop)
+        server = _open(parts, settings, log, store, preparer.wake, slack=slack, door_opens=door_opens)
+        preparer.start()
+        webhooks.start()
+        _wait(stopping, server)
+
+
+def answers_slack(settings: Settings, *, door_opens: bool) -> bool:
+    """Whether this bot answers in Slack; raises `RefusedWords` when it lacks something for that.
+
+    A bot without any of Slack's tokens is one for services alone, if its door opens.
+    """
+    problems = _missing_for_slack(settings)
+    tokens = (settings.slack_bot_token, settings.slack_app_token, settings.slack_signing_secret)
+    if problems and not (door_opens and not any(tokens)):
+        raise RefusedWords(*problems)
+    return not problems
+
+
+def _missing_for_slack(settings: Settings) -> list[Problem]:
+    """What a bot lacks to answer in Slack."""
     problems = []
     if settings.slack_bot_token is None:
         problems.append(
             Problem(
                 "slack_token_missing",
                 "The bot needs its token: LML_SLACK_BOT_TOKEN is not set.",
-                "docs/slack.md, step 3.",
+                "docs/slack.md, step 3. A bot for services alone needs LML_HTTP=yes instead (docs/services.md).",
             )
         )
     if settings.slack_app_token is None and settings.slack_signing_secret is None:
@@ -55,123 +97,88 @@ def require_tokens(settings: Settings) -> None:
                 "docs/slack.md, step 3.",
             )
         )
+    return problems
+
+
+def _missing_redis(settings: Settings) -> tuple[Problem, ...]:
     try:
         settings.require_redis_url()
     except RefusedWords as error:
-        problems += error.problems
-    if problems:
-        raise RefusedWords(*problems)
+        return error.problems
+    return ()
 
 
-def run(settings: Settings, stopping: Event) -> None:
-    """Bring the parts together, answer until told to stop, and let what was begun end."""
-    from bot.delivery.doorbell import Doorbell
-    from bot.delivery.messages import Messages
-    from bot.delivery.notifier import Notifier
-    from bot.delivery.pace import Pace
-    from bot.delivery.preparer import Preparer
-    from bot.delivery.sender import CardSender
-    from bot.delivery.thread_files import ThreadFiles
-    from bot.slack.app import build_app
+def _fetch(settings: Settings) -> "Fetch":
     from bot.slack.channel_files import ChannelFiles
-    from bot.slack.command import CommandDesk
-    from bot.slack.web import web_client
-    from shared.blobs import BlobStore
-    from shared.log.engine import open_log
 
-    log, store = open_log(settings.log_url, pooled=True), BlobStore(settings.store_folder)
-    client, uploads = web_client(settings), web_client(settings, timeout_s=30)
-    me = who_am_i(client)
     files = ChannelFiles(settings)
-    preparer = Preparer(
-        settings, log, store, doorbell=Doorbell(settings), fetch=lambda run, beat: files.fetch(run, beat=beat)
-    )
-    pace = Pace()
-    notifier = Notifier(
-        lambda: CardSender(
-            log, Messages(client), ThreadFiles(uploads, store), pace, bot_name=str(me.get("user") or "lml")
-        ),
-        redis_url=settings.require_redis_url(),
-    )
-
-    def written() -> None:
-        preparer.wake()
-        notifier.wake()
-
-    desk = CommandDesk(settings, log, store, team_id=str(me["team_id"]), written=written)
-    secret = settings.slack_signing_secret
-    app = build_app(client, desk, signing_secret=secret.get_secret_value() if secret else None)
-    preparer.start()
-    notifier.start()
-    try:
-        _serve(app, settings, stopping)
-    finally:
-        desk.close()
-        preparer.stop()
-        notifier.stop()
+    return lambda run, beat: files.fetch(run, beat=beat)
 
 
-def who_am_i(client: "WebClient") -> "SlackResponse":
-    """The bot's team and user; raises `ServiceUnavailable` when Slack does not answer or refuses the token."""
-    from slack_sdk.errors import SlackApiError
+def _open(  # noqa: PLR0913 - what the ways in lead to
+    parts: ExitStack,
+    settings: Settings,
+    log: "Log",
+    store: "BlobStore",
+    written: Callable[[], None],
+    *,
+    slack: bool,
+    door_opens: bool,
+) -> "Server | None":
+    """Open every way in and say that they are open; the HTTP server, if there is one."""
+    over_http = slack and settings.slack_app_token is None
+    routes: list[BaseRoute] = []
+    if slack:
+        from bot.slack.side import slack_side, socket_mode
 
-    from bot.slack.web import LOST, code_of
+        app = parts.enter_context(slack_side(settings, log, store, written=written))
+        if over_http:
+            from bot.slack.transport import slack_route
 
-    try:
-        return client.auth_test()
-    except SlackApiError as error:
-        raise unavailable(
-            "slack_token_refused",
-            f"Slack does not take LML_SLACK_BOT_TOKEN: {code_of(error)}.",
-            "Copy the Bot User OAuth Token from OAuth & Permissions again; `lml doctor` checks it.",
-        ) from error
-    except LOST as error:
-        raise _slack_away(client.base_url, error) from error
-
-
-def _serve(app: "App", settings: Settings, stopping: Event) -> None:
-    from bot.slack import transport
-
-    if settings.slack_app_token is None:
-        with transport.listen(settings) as listening:
-            host, port = listening.getsockname()[:2]
-            print(f"The LML bot is ready at http://{host}:{port}/slack/events.", flush=True)
-            if not stopping.is_set():
-                transport.serve_http(app, listening)
-        return
-    with _socket_mode_errors(settings):
-        transport.serve_socket_mode(
-            app,
-            settings,
-            stopping=stopping,
-            ready=lambda: print("The LML bot is ready, over Socket Mode.", flush=True),
-        )
+            routes.append(slack_route(app))
+    server = None
+    if over_http or door_opens:
+        server = _server(parts, settings, log, store, written, routes)
+    if slack and not over_http:
+        parts.enter_context(socket_mode(app, settings))
+        print("The LML bot is ready, over Socket Mode.", flush=True)
+    elif server is not None and over_http:
+        print(f"The LML bot is ready at {server.address}/slack/events.", flush=True)
+    if server is not None and door_opens:
+        print(f"The door for services is open at {server.address}/v1/.", flush=True)
+    return server
 
 
-@contextmanager
-def _socket_mode_errors(settings: Settings) -> Iterator[None]:
-    from slack_sdk.errors import SlackApiError
+def _server(
+    parts: ExitStack,
+    settings: Settings,
+    log: "Log",
+    store: "BlobStore",
+    written: Callable[[], None],
+    routes: "list[BaseRoute]",
+) -> "Server":
+    """The HTTP server; where it serves Slack, the door stands beside that unless `LML_HTTP` says no."""
+    from bot.http.app import web_app
+    from bot.http.door import Door
+    from bot.http.metrics import Metrics
+    from bot.http.server import Server, listen
 
-    from bot.slack.web import LOST, api_url, code_of
-
-    try:
-        yield
-    except SlackApiError as error:
-        raise unavailable(
-            "slack_app_token_refused",
-            f"Slack does not take LML_SLACK_APP_TOKEN for Socket Mode: {code_of(error)}.",
-            "It needs the scope connections:write, and Socket Mode has to be on (docs/slack.md).",
-        ) from error
-    except LOST as error:
-        raise _slack_away(api_url(settings), error) from error
+    door = None
+    if settings.http is not False:
+        door = Door(settings, log, store, written=written)
+        parts.callback(door.close)
+    metrics = Metrics(log, redis_url=settings.require_redis_url())
+    server = Server(web_app(metrics, door=door, more=routes), listen(settings))
+    parts.callback(server.stop)
+    server.start()
+    return server
 
 
-def _slack_away(address: str, error: BaseException) -> ServiceUnavailable:
-    return unavailable(
-        "slack_unavailable",
-        f"Slack at {address} does not answer: {getattr(error, 'reason', '') or error}.",
-        "Check the network and proxy of this machine, and LML_SLACK_API_URL.",
-    )
+def _wait(stopping: Event, server: "Server | None") -> None:
+    while not stopping.is_set():  # `Event.wait` could lock up: the handler that sets the event may interrupt it
+        time.sleep(0.1)
+        if server is not None and not server.serves:
+            raise unavailable("bot_unavailable", "The bot's HTTP server has ended.", "The bot's log says why.")
 
 
 class _NoSecrets(logging.Formatter):

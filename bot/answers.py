@@ -5,10 +5,21 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bot.cards import Card, Table, duration_text, headline_metric, number_text, run_card, run_title, seconds_between
+from bot.cards import (
+    Card,
+    Table,
+    duration_text,
+    headline_metric,
+    number_text,
+    run_card,
+    run_title,
+    seconds_between,
+    starts_text,
+)
 from bot.desk import Answer, Desk
 from shared.errors import Problem, one_problem
 from shared.log import runs
+from shared.log.forecast import Forecast, forecasts
 from shared.log.runs import Artifact, Run, RunState
 
 
@@ -39,7 +50,15 @@ def run_envelope(run: Run, artifacts: Sequence[dict[str, Any]] = ()) -> dict[str
         **result.get("timing_s", {}),
         "total": seconds_between(run.created_at, run.ended_at),
     }
-    return {**body, "name": run.name, "words": run.words, "attempts": run.attempts, **result}
+    return {
+        **body,
+        "name": run.name,
+        "words": run.words,
+        "attempts": run.attempts,
+        "priority": run.priority.word,
+        "device": run.device.value,
+        **result,
+    }
 
 
 def laid_out(desk: Desk, run: Run, artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
@@ -60,22 +79,23 @@ def run_answer(desk: Desk, connection: Connection, run: Run) -> Answer:
     """A run's own card and envelope."""
     events = [event for _, event in runs.events_after(connection, run.id)]
     artifacts = runs.artifacts_of(connection, run.id)
-    position = runs.position(connection, run) if run.state is RunState.QUEUED else None
-    card = run_card(run, events, artifacts, prefix=desk.prefix, position=position)
+    expected = forecasts(connection, [run]).get(run.id) if run.state is RunState.QUEUED else None
+    card = run_card(run, events, artifacts, prefix=desk.prefix, expected=expected)
     # Only a shell can open a path; in a chat the files are in the card's thread.
     files = laid_out(desk, run, artifacts) if desk.principal.sees_everything else []
     return Answer(card=card, envelope=run_envelope(run, files))
 
 
-def runs_answer(kind: str, found: Sequence[Run], *, title: str, positions: Mapping[int, int], empty: str) -> Answer:
+def runs_answer(kind: str, found: Sequence[Run], *, title: str, expected: Mapping[int, Forecast], empty: str) -> Answer:
     """A list of runs."""
     header = ("run", "what", "state", "result", "by", "when")
     rows = tuple(
-        (str(run.id), _what(run), _state(run, positions), _result(run), run.requested_by, _when(run)) for run in found
+        (str(run.id), _what(run), _state(run, expected.get(run.id)), _result(run), run.requested_by, _when(run))
+        for run in found
     )
     tables = (Table(caption=title, header=header, rows=rows),) if rows else ()
     card = Card(title=title, tables=tables, notes=() if rows else (empty,))
-    items = [{**run_envelope(run), "position": positions.get(run.id)} for run in found]
+    items = [{**run_envelope(run), **forecast_plain(expected.get(run.id))} for run in found]
     return Answer(card=card, envelope=envelope(kind, "succeeded", items=items))
 
 
@@ -89,10 +109,21 @@ def _what(run: Run) -> str:
     return run_title(run).split(" · ", 1)[1]
 
 
-def _state(run: Run, positions: Mapping[int, int]) -> str:
-    if run.id in positions:
-        return f"{run.state.value}, number {positions[run.id]}"
-    return run.state.value
+def forecast_plain(expected: Forecast | None) -> dict[str, Any]:
+    """What is to be expected of a run, for machines: its place, and the least and most seconds until start and end."""
+    if expected is None:
+        return {"position": None, "starts_in_s": None, "ends_in_s": None}
+    spans = {"starts_in_s": expected.starts_in_s, "ends_in_s": expected.ends_in_s}
+    rounded = {name: None if span is None else [round(end, 1) for end in span] for name, span in spans.items()}
+    return {"position": expected.position, **rounded}
+
+
+def _state(run: Run, expected: Forecast | None) -> str:
+    if expected is None:
+        return run.state.value
+    place = f"{run.state.value}, number {expected.position}" if expected.position else run.state.value
+    when = starts_text(expected)
+    return f"{place}, {when}" if when else place
 
 
 def _result(run: Run) -> str:

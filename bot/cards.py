@@ -9,9 +9,10 @@ from typing import Any
 from bot import describe_card
 from bot.tables import Table, duration_text, interval_text, number_text, result_tables
 from shared.errors import Problem
-from shared.events import AnyEvent, DatasetRead, EpochDone, Released, Stage, StageStarted, Started
+from shared.events import AnyEvent, DatasetRead, EpochDone, Released, Stage, StageStarted, Started, WorkerMissing
+from shared.log.forecast import Forecast
 from shared.log.runs import Artifact, Run, RunState
-from shared.specs import CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec
+from shared.specs import CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec, dataset_of
 
 __all__ = [
     "STAGES",
@@ -70,6 +71,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "evaluate": (Stage.READ, Stage.EVALUATE),
     "predict": (Stage.READ, Stage.PREDICT),
     "compare": (Stage.COMPARE,),
+    "probe": (),
 }
 
 _STAGE_TITLES = {
@@ -88,7 +90,7 @@ def run_card(
     artifacts: Sequence[Artifact] = (),
     *,
     prefix: str = "lml",
-    position: int | None = None,
+    expected: Forecast | None = None,
 ) -> Card:
     """The card of a run as it stands after these events, all of its events in their order."""
     result = run.result or {}
@@ -96,7 +98,7 @@ def run_card(
         title=run_title(run),
         state=run.state.value,
         headline=_headline(run, result),
-        steps=_steps(run, events, position),
+        steps=_steps(run, events, expected),
         facts=_facts(run, events),
         tables=describe_card.columns_tables(result) if run.kind == "describe" else result_tables(run.kind, result),
         notes=_notes(events, result),
@@ -114,9 +116,9 @@ def run_title(run: Run) -> str:
     elif isinstance(spec, EvaluateSpec | PredictSpec):
         what = f"{spec.run} on {run.dataset_name or spec.dataset}"
     else:
-        what = run.dataset_name or spec.dataset
+        what = run.dataset_name or dataset_of(spec) or ""
     name = f" ({run.name})" if run.name else ""
-    return f"Run {run.id} · {run.kind} {what}{name}"
+    return f"Run {run.id} · {run.kind} {what}".rstrip() + name
 
 
 def problem_card(problems: Sequence[Problem], *, title: str = "Not understood") -> Card:
@@ -157,14 +159,14 @@ def _headline(run: Run, result: dict[str, Any]) -> str:
     return f"{metric} {number_text(reached)}{chance} on the test rows; a baseline without features reaches {baseline}"
 
 
-def _steps(run: Run, events: Sequence[AnyEvent], position: int | None) -> tuple[Step, ...]:
+def _steps(run: Run, events: Sequence[AnyEvent], expected: Forecast | None) -> tuple[Step, ...]:
     stages, attempt = STAGES[run.kind], _last_attempt(events)
     entered = [
         stages.index(event.stage) for event in attempt if isinstance(event, StageStarted) and event.stage in stages
     ]
     reached = entered[-1] if entered else -1
     later = (_stage_step(run, stage, index, reached, attempt) for index, stage in enumerate(stages))
-    return (_queue_step(run, events, position), *later)
+    return (_queue_step(run, events, expected), *later)
 
 
 def _last_attempt(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
@@ -172,17 +174,46 @@ def _last_attempt(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
     return events[starts[-1] :] if starts else ()
 
 
-def _queue_step(run: Run, events: Sequence[AnyEvent], position: int | None) -> Step:
+def _queue_step(run: Run, events: Sequence[AnyEvent], expected: Forecast | None) -> Step:
     if run.state is RunState.PREPARING:
         return Step("Queue", StepState.IN_PROGRESS, "fetching the dataset")
     if run.state is RunState.QUEUED:
-        released = [event for event in events if isinstance(event, Released)]
-        detail = f"number {position} in the queue" if position else "waiting for a worker"
-        return Step("Queue", StepState.IN_PROGRESS, f"{detail}; {released[-1].reason}" if released else detail)
+        said = [_waiting_text(expected)]
+        for event in events:
+            if isinstance(event, WorkerMissing):
+                said.append(f"no worker that lives takes {event.length} runs for device={event.device}")
+            elif isinstance(event, Released):
+                said.append(event.reason.rstrip("."))
+        return Step("Queue", StepState.IN_PROGRESS, "; ".join([said[0], *said[1:][-1:]]))
     if run.started_at is None:
         return Step("Queue", StepState.ERROR)
     waited = seconds_between(run.queued_at, run.started_at) or 0.0
     return Step("Queue", StepState.COMPLETE, f"waited {duration_text(max(waited, 0.0))}")
+
+
+def _waiting_text(expected: Forecast | None) -> str:
+    if expected is None or expected.position is None:
+        return "waiting for a worker"
+    place = f"number {expected.position} in the queue"
+    return f"{place}, {starts_text(expected)}" if expected.starts_in_s else place
+
+
+def starts_text(expected: Forecast) -> str:
+    """When a run will start and end, as people say it."""
+    texts = [f"{what} in {range_text(*span)}" for what, span in _spans(expected) if span is not None]
+    return ", ".join(texts)
+
+
+def _spans(expected: Forecast) -> tuple[tuple[str, tuple[float, float] | None], ...]:
+    return (("starts", expected.starts_in_s), ("ends", expected.ends_in_s))
+
+
+def range_text(least_s: float, most_s: float) -> str:
+    """A time between two, in seconds."""
+    if most_s < 1.0:
+        return "a moment"
+    least, most = duration_text(least_s), duration_text(most_s)
+    return f"about {most}" if least == most else f"{least} to {most}"
 
 
 def _stage_step(run: Run, stage: Stage, index: int, reached: int, attempt: Sequence[AnyEvent]) -> Step:

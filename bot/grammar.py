@@ -21,13 +21,19 @@ VERB_NAMES = (
     "evaluate",
     "compare",
     "predict",
+    "submit",
     "status",
     "show",
     "log",
     "cancel",
+    "priority",
+    "retry",
+    "resume",
     "help",
     "up",
+    "down",
     "doctor",
+    "token",
 )
 """Every verb, in the order in which help lists them; each is one file of `bot.verbs`."""
 

@@ -19,6 +19,7 @@ class Source(StrEnum):
 
     SHELL = "shell"  # a shell on a machine that reaches the log
     SLACK = "slack"  # a Slack workspace
+    SERVICE = "service"  # another service, by HTTP or a queue
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Principal:
     user_id: str
     source: Source
     channel_id: str | None = None
+    admin: bool = False
+    """Whether it may stop and reorder everyone's runs (`LML_ADMINS`)."""
 
     @property
     def sees_everything(self) -> bool:
@@ -36,24 +39,29 @@ class Principal:
         return self.source is Source.SHELL
 
 
-SLACK_VERBS = frozenset(
-    {"describe", "train", "evaluate", "compare", "predict", "status", "show", "log", "cancel", "help"}
-)
-SHELL_VERBS = SLACK_VERBS | {"up", "doctor"}
+RUN_VERBS = frozenset({"describe", "train", "evaluate", "compare", "predict"})
+OWNER_VERBS = frozenset({"cancel", "priority", "retry", "resume"})
+"""What only the owner of a run and admins may do to it."""
+ALLOWED = {
+    Source.SERVICE: RUN_VERBS | {"probe", "status", "show", "cancel"},
+    Source.SLACK: RUN_VERBS | OWNER_VERBS | {"status", "show", "log", "help"},
+    Source.SHELL: RUN_VERBS
+    | OWNER_VERBS
+    | {"probe", "status", "show", "log", "help", "up", "down", "doctor", "submit", "token"},
+}
 
 
 def authorize(principal: Principal, verb: str, *, owner: str | None = None) -> None:
     """Raise `RefusedWords` unless this principal may use this verb, on a run of `owner` where one is concerned."""
-    allowed = SHELL_VERBS if principal.source is Source.SHELL else SLACK_VERBS
-    if verb not in allowed:
+    if verb not in ALLOWED[principal.source]:
         raise refused(
             "not_allowed",
             f"`{verb}` cannot be used from {principal.source}.",
             "Use it in a shell on the machine of the stack.",
         )
-    if verb == "cancel" and not principal.sees_everything and owner != principal.user_id:
+    if verb in OWNER_VERBS and not (principal.sees_everything or principal.admin) and owner != principal.user_id:
         raise refused(
             "not_allowed",
-            "A run can be cancelled by whoever asked for it; this one is someone else's.",
+            f"`{verb}` is for whoever asked for a run, and for admins; this one is someone else's.",
             "Ask its owner.",
         )

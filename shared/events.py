@@ -82,6 +82,36 @@ class EpochDone(Event):
     eta_s: float | None = None
 
 
+class CheckpointSaved(Event):
+    """What was learnt until now is safe: an attempt that follows goes on from here."""
+
+    kind: Literal["checkpoint_saved"] = "checkpoint_saved"
+
+
+class Resumed(Event):
+    """The attempt goes on from a checkpoint."""
+
+    kind: Literal["resumed"] = "resumed"
+    detail: str = ""
+    """Where it goes on, in words."""
+
+
+class PriorityChanged(Event):
+    """Someone put the run into another class."""
+
+    kind: Literal["priority_changed"] = "priority_changed"
+    priority: str
+    by: str
+
+
+class WorkerMissing(Event):
+    """The run waits, and no worker that lives takes its class of work; told once."""
+
+    kind: Literal["worker_missing"] = "worker_missing"
+    device: str
+    length: str
+
+
 class CancelRequested(Event):
     """Someone asked for the run to be stopped."""
 
@@ -115,6 +145,10 @@ AnyEvent = Annotated[
     | StageStarted
     | DatasetRead
     | EpochDone
+    | CheckpointSaved
+    | Resumed
+    | PriorityChanged
+    | WorkerMissing
     | CancelRequested
     | Succeeded
     | Failed

@@ -5,6 +5,7 @@ Production changes three addresses: `LML_REDIS_URL`, `LML_DATABASE_URL` and, wit
 """
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,12 +44,55 @@ class Settings(BaseSettings):
     slack_api_url: str | None = Field(
         default=None, description="Another Slack Web API, for tests; applies to the bot and to Socket Mode."
     )
-    http_host: str = Field(default="127.0.0.1", description="The address on which the bot listens for Slack over HTTP.")
-    http_port: int = Field(
-        default=3000, ge=0, le=65535, description="The port on which the bot listens for Slack over HTTP."
+    http_host: str = Field(default="127.0.0.1", description="The address on which the bot listens for HTTP.")
+    http_port: int = Field(default=3000, ge=0, le=65535, description="The port on which the bot listens for HTTP.")
+    http: bool | None = Field(
+        default=None,
+        description="Whether the bot opens the door for other services; unless given, once there is one.",
+    )
+    webhook_private: bool = Field(
+        default=False,
+        description="Whether webhooks may go to private addresses, and over http: for tests and closed networks.",
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="What the secrets of services follow from; `secret.key` below the home unless given.",
+    )
+    log: Literal["text", "json"] = Field(
+        default="text", description="How processes write what they do: lines for people, or JSON, one object a line."
     )
     lease_s: float = Field(
-        default=30.0, gt=0, le=86_400, description="How long a worker that stopped renewing keeps its run, in seconds."
+        default=10.0, gt=0, le=86_400, description="How long a worker that stopped renewing keeps its run, in seconds."
+    )
+    worker_devices: str | None = Field(
+        default=None,
+        pattern=r"^\s*(gpu|cpu)(\s*,\s*(gpu|cpu))?\s*$",
+        description="The classes of work that a worker takes: gpu, cpu or gpu,cpu; those of its machine unless given.",
+    )
+    long_slots: int = Field(
+        default=1, ge=0, le=64, description="How many runs of any length a worker without a GPU takes at a time."
+    )
+    short_slots: int = Field(
+        default=1, ge=0, le=64, description="How many short runs a worker takes beside them, on its CPU."
+    )
+    grace_s: float = Field(
+        default=30.0, gt=0, le=86_400, description="How long a worker that is stopped waits for its runs to checkpoint."
+    )
+    checkpoint_s: float = Field(
+        default=20.0, gt=0, le=86_400, description="How much training a lost worker may cost, in seconds."
+    )
+    max_run_s: float | None = Field(default=None, gt=0, description="The longest time that an attempt may take.")
+    max_run_bytes: int | None = Field(default=None, gt=0, description="The most memory that a run's processes may use.")
+    max_crashes: int = Field(
+        default=3, ge=0, le=100, description="How often a run whose process crashed is tried again."
+    )
+    max_running: int | None = Field(default=None, ge=1, description="How many runs of one person run at a time.")
+    max_waiting: int | None = Field(default=None, ge=1, description="How many runs of one person wait at a time.")
+    max_gpu_hours: float | None = Field(
+        default=None, gt=0, description="How many GPU-hours one person may use in 24 hours."
+    )
+    admins: str = Field(
+        default="", description="Slack user ids, between commas, of those who may stop and reorder everyone's runs."
     )
     max_dataset_bytes: int = Field(
         default=2 * 1024**3, gt=0, description="The largest dataset that is taken, in bytes."
@@ -68,9 +112,19 @@ class Settings(BaseSettings):
         return (self.datasets or self.home / "datasets").expanduser().absolute()
 
     @property
+    def admin_ids(self) -> frozenset[str]:
+        """The Slack users who may stop and reorder everyone's runs."""
+        return frozenset(word.strip() for word in self.admins.split(",") if word.strip())
+
+    @property
     def store_folder(self) -> Path:
         """Where bytes live by their hash: datasets and artifacts."""
         return self.home_folder / "store"
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Where attempts keep what a later one goes on from: `<run>/<attempt>/`."""
+        return self.home_folder / "checkpoints"
 
     @property
     def stack_folder(self) -> Path:

@@ -29,6 +29,14 @@ class ModelName(StrEnum):
     GBDT = "gbdt"  # gradient-boosted trees
 
 
+class Device(StrEnum):
+    """What a run computes on."""
+
+    AUTO = "auto"  # either: the first slot that is free
+    GPU = "gpu"  # waits for a slot with a GPU
+    CPU = "cpu"  # uses no GPU, also where there is one
+
+
 class OptimizerName(StrEnum):
     """Which optimizer takes the steps."""
 
@@ -147,7 +155,15 @@ class TrainSpec(TableSpec):
     time: str | None = None
     """The column by whose order the rows are split: the latest ones test."""
     time_s: float | None = Field(default=None, gt=0, le=7 * 24 * 3600, allow_inf_nan=False)
+    device: Device = Device.AUTO
     name: str | None = Field(default=None, max_length=80)
+
+
+class ProbeSpec(Spec):
+    """Do nothing for a while: shows that the way from the words to a worker and back is open."""
+
+    kind: Literal["probe"] = "probe"
+    seconds: float = Field(default=0.0, ge=0, le=3600, allow_inf_nan=False)
 
 
 class DescribeSpec(TableSpec):
@@ -181,18 +197,22 @@ class CompareSpec(Spec):
     runs: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2, max_length=10)
 
 
-AnySpec = Annotated[TrainSpec | EvaluateSpec | PredictSpec | CompareSpec | DescribeSpec, Field(discriminator="kind")]
+AnySpec = Annotated[
+    TrainSpec | EvaluateSpec | PredictSpec | CompareSpec | DescribeSpec | ProbeSpec, Field(discriminator="kind")
+]
 
 SPEC: TypeAdapter[AnySpec] = TypeAdapter(AnySpec)
 
 SPEC_TYPES: dict[
-    str, type[TrainSpec] | type[EvaluateSpec] | type[PredictSpec] | type[CompareSpec] | type[DescribeSpec]
+    str,
+    type[TrainSpec] | type[EvaluateSpec] | type[PredictSpec] | type[CompareSpec] | type[DescribeSpec] | type[ProbeSpec],
 ] = {
     "train": TrainSpec,
     "evaluate": EvaluateSpec,
     "predict": PredictSpec,
     "compare": CompareSpec,
     "describe": DescribeSpec,
+    "probe": ProbeSpec,
 }
 
 
@@ -201,3 +221,8 @@ def parents_of(spec: AnySpec) -> tuple[int, ...]:
     if isinstance(spec, EvaluateSpec | PredictSpec):
         return (spec.run,)
     return spec.runs if isinstance(spec, CompareSpec) else ()
+
+
+def dataset_of(spec: AnySpec) -> str | None:
+    """The dataset that a spec names; None for kinds that read none."""
+    return getattr(spec, "dataset", None)

@@ -9,10 +9,19 @@ RING_TASK = "lml.ring"
 """The doorbell: "there is a waiting run". Its only argument, a run's number, is a hint."""
 
 RUNS_QUEUE = "lml.runs"
-"""The Celery queue of the doorbells."""
+"""The Celery queue that nobody reads: a task without a class of work is a mistake."""
+
+
+def doorbell_queue(device: str, length: str) -> str:
+    """The Celery queue on which slots for a class of work listen: `lml.gpu.long`."""
+    return f"lml.{device}.{length}"
+
 
 EVENTS_STREAM = "lml:events"
 """The Redis stream that rings when a run has a new event. Only a bell: the events are in the log."""
+
+EMPTY_DOORBELLS = "lml:doorbells:empty"
+"""The Redis counter of doorbells for which no run waited."""
 
 EVENTS_STREAM_LENGTH = 1_000
 """About how many rings the stream keeps."""

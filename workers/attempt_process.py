@@ -25,8 +25,10 @@ from shared.log.runs import Artifact, Run
 from shared.processes import die_with_parent
 from shared.settings import Settings
 from shared.specs import parents_of
+from workers.core.checkpoints import Checkpoints
 from workers.jobs import Bench, Job, load_job
 from workers.reporting import Reporter
+from workers.ringing import doorbell_app, ring
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +42,21 @@ class Exit(IntEnum):
     LOG_AWAY = 12  # the outcome could not be written
 
 
-def run_attempt(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, parent_pid: int) -> NoReturn:
-    """The whole life of the forked process."""
+def run_attempt(
+    settings: Settings,
+    attempt: Attempt,
+    run: Run,
+    *,
+    folder: Path,
+    parent_pid: int,
+    passed_over: str | None = None,
+) -> NoReturn:
+    """The whole life of the forked process; it first rings again for the class of work that the claim passed over."""
     code = 1
     try:
         stop_asked = _settle(parent_pid)
+        if passed_over is not None:
+            _ring_again(settings, passed_over, attempt.run)
         code = _recorded(settings, attempt, run, folder=folder, should_stop=stop_asked)
     except BaseException:  # noqa: BLE001 - the last line before the exit: whatever it was, say it in the worker's log
         traceback.print_exc()
@@ -77,6 +89,13 @@ def _settle(parent_pid: int) -> Callable[[], bool]:
     return lambda: bool(asked)
 
 
+def _ring_again(settings: Settings, queue: str, hint: int) -> None:
+    try:
+        ring(doorbell_app(settings.require_redis_url()), queue, [hint])
+    except Exception as error:  # noqa: BLE001 - whatever the transport raises: the sweep rings in some seconds
+        logger.warning("the doorbell on %s did not ring: %s", queue, error)
+
+
 def _recorded(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, should_stop: Callable[[], bool]) -> int:
     """Do the run and write how it ended."""
     log = Log(settings.log_url)
@@ -92,12 +111,13 @@ def _recorded(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, s
             reporter.write(lambda connection: attempts.fail(connection, attempt, problem))
         else:
             reporter.write(lambda connection: attempts.succeed(connection, attempt, outcome))
+            shutil.rmtree(settings.checkpoints_folder / str(run.id), ignore_errors=True)
     except RunStopped:
         return Exit.STOPPED
     except FenceLost:
         return Exit.FENCE_LOST
     except ServiceUnavailable:
-        logger.exception("run %d: its outcome was not written", attempt.run)
+        logger.exception("the outcome was not written")
         return Exit.LOG_AWAY
     return Exit.RECORDED
 
@@ -118,10 +138,25 @@ def _outcome(
             out=out,
             report=reporter.report,
             should_stop=should_stop,
+            checkpoints=_checkpoints(settings, log, reporter.attempt, run),
         )
     )
     artifacts = [_stored(store, file) for file in sorted(out.iterdir())]
     return Outcome(result=result, metrics=result.get("metrics", {}), artifacts=artifacts)
+
+
+def _checkpoints(settings: Settings, log: Log, attempt: Attempt, run: Run) -> Checkpoints:
+    """A folder of this attempt's own, and those of earlier attempts, at the runs that this one goes on from too."""
+    folder = settings.checkpoints_folder / str(run.id)
+    earlier = [folder / str(fence) for fence in range(attempt.fence - 1, 0, -1)]
+    origin, met = run.resumes, {run.id}
+    while origin is not None and origin not in met:
+        met.add(origin)
+        with log.read() as connection:
+            before = runs.get(connection, origin)
+        earlier += [settings.checkpoints_folder / str(origin) / str(fence) for fence in range(before.attempts, 0, -1)]
+        origin = before.resumes
+    return Checkpoints(folder=folder / str(attempt.fence), resume_from=earlier, every_s=settings.checkpoint_s)
 
 
 def _models(log: Log, store: BlobStore, run: Run, job: Job, folder: Path) -> dict[int, Path]:

@@ -23,7 +23,11 @@ from shared.log import attempts
 from shared.log.attempts import Attempt, FenceLost
 from shared.log.engine import Log
 from shared.log.runs import Run
+from shared.logs import about
 from shared.settings import Settings
+from shared.specs import Device
+from shared.wire import doorbell_queue
+from shared.work import Slot
 from workers.attempt_process import Exit, run_attempt
 from workers.claims import claim
 
@@ -39,22 +43,34 @@ class Ended:
 
     status: int
     asked: str | None = None
-    """`cancel`, `drain` or `fence`."""
+    """`cancel`, `drain`, `fence`, `time` or `memory`."""
 
 
-def run_next(settings: Settings, *, draining: Callable[[], bool]) -> int | None:
-    """Claim the best waiting run and see it through; returns its number, None when nothing waited."""
+def run_next(settings: Settings, slot: Slot, *, rung_on: str | None = None, draining: Callable[[], bool]) -> int | None:
+    """Claim the best waiting run for a slot and see it through; returns its number, None when nothing waited.
+
+    `rung_on` is the queue of the doorbell: when the best run is of another class of work, it is rung there again.
+    """
     log = Log(settings.log_url)
-    claimed = claim(log, lease_s=settings.lease_s)
+    claimed = claim(log, settings, slot)
     if claimed is None:
         return None
     attempt, run = claimed
+    passed_over = rung_on if rung_on not in (None, doorbell_queue(run.device, run.length)) else None
     folder = settings.home_folder / "work" / f"{attempt.run}-{attempt.fence}"
-    try:
-        ended = _supervised(settings, log, attempt, run, folder=folder, draining=draining)
-        _settle(log, attempt, ended)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    parent_pid = os.getpid()
+    with about(attempt.run, attempt.fence):
+        try:
+            pid = os.fork()
+            if pid == 0:
+                os.environ["CUDA_VISIBLE_DEVICES"] = _gpu_of(slot, run)
+                run_attempt(settings, attempt, run, folder=folder, parent_pid=parent_pid, passed_over=passed_over)
+            logger.info("%s began in process %d", run.kind, pid)
+            ended = _Watch(pid, log, attempt, settings, draining=draining).until_ended()
+            logger.info("the process ended (%d)%s", ended.status, f", asked to: {ended.asked}" if ended.asked else "")
+            _settle(log, attempt, ended, settings)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     with suppress(RedisError):
         client = bell.connect(settings.require_redis_url())
         bell.ring(client, attempt.run)
@@ -62,29 +78,26 @@ def run_next(settings: Settings, *, draining: Callable[[], bool]) -> int | None:
     return attempt.run
 
 
-def _supervised(
-    settings: Settings, log: Log, attempt: Attempt, run: Run, *, folder: Path, draining: Callable[[], bool]
-) -> Ended:
-    """Fork, and watch until the process has ended."""
-    parent_pid = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        run_attempt(settings, attempt, run, folder=folder, parent_pid=parent_pid)
-    return _Watch(pid, log, attempt, lease_s=settings.lease_s, draining=draining).until_ended()
+def _gpu_of(slot: Slot, run: Run) -> str:
+    """What a run may see of the machine's GPUs."""
+    return "" if slot.gpu is None or run.device is Device.CPU else slot.gpu
 
 
 class _Watch:
-    """One process under one lease."""
+    """One process under one lease, one time limit and one memory limit."""
 
-    def __init__(self, pid: int, log: Log, attempt: Attempt, *, lease_s: float, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, pid: int, log: Log, attempt: Attempt, settings: Settings, *, draining: Callable[[], bool]
+    ) -> None:
         self.pid = pid
         self.log = log
         self.attempt = attempt
-        self.lease_s = lease_s
+        self.settings = settings
         self.draining = draining
         self.asked: str | None = None
         self.kill_at = float("inf")
-        self.renew_at = time.monotonic() + lease_s / 3
+        self.renew_at = time.monotonic() + settings.lease_s / 3
+        self.time_up_at = time.monotonic() + (settings.max_run_s or float("inf"))
 
     def until_ended(self) -> Ended:
         """Renew the lease, pass on what is asked, until the process has ended."""
@@ -103,13 +116,25 @@ class _Watch:
         if time.monotonic() > self.kill_at:
             self._signal(signal.SIGKILL)
         elif self.asked is None:
-            asked = self._ask()
+            asked = self._ask() or self._over_limit()
             if asked is not None:
                 self.asked = asked
-                self.kill_at = time.monotonic() + (0.0 if asked == "fence" else STOP_GRACE_S)
+                self.kill_at = time.monotonic() + self._grace_s(asked)
                 self._signal(signal.SIGTERM)
         elif self.asked != "fence":
             self._ask()  # the lease is kept while the process winds up
+
+    def _grace_s(self, asked: str) -> float:
+        """How long the process may take to checkpoint and leave."""
+        if asked in ("fence", "memory"):
+            return 0.0
+        return self.settings.grace_s if asked == "drain" else STOP_GRACE_S
+
+    def _over_limit(self) -> str | None:
+        if time.monotonic() > self.time_up_at:
+            return "time"
+        most = self.settings.max_run_bytes
+        return "memory" if most is not None and memory_bytes(self.pid) > most else None
 
     def _ask(self) -> str | None:
         """Whether the process has to stop, and why; the lease is renewed on the way."""
@@ -119,13 +144,13 @@ class _Watch:
                     return "cancel"
             if time.monotonic() >= self.renew_at:
                 with self.log.write() as connection:
-                    attempts.renew(connection, self.attempt, lease_s=self.lease_s)
-                self.renew_at = time.monotonic() + self.lease_s / 3
+                    attempts.renew(connection, self.attempt, lease_s=self.settings.lease_s)
+                self.renew_at = time.monotonic() + self.settings.lease_s / 3
         except FenceLost:
             return self._fence_lost()
         except ServiceUnavailable as error:
             # The log answers nobody, so nobody can take the run either; the child goes on.
-            logger.warning("run %d: %s", self.attempt.run, error)
+            logger.warning("%s", error)
         return "drain" if self.draining() else None
 
     def _fence_lost(self) -> str | None:
@@ -145,7 +170,19 @@ class _Watch:
             os.kill(self.pid, number)
 
 
-def _settle(log: Log, attempt: Attempt, ended: Ended) -> None:
+def memory_bytes(pid: int) -> int:
+    """What the processes of an attempt's session use that they do not share with the worker; 0 where Linux is not."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError):
+            if os.getsid(int(folder.name)) == pid:
+                lines = (folder / "smaps_rollup").read_text().splitlines()
+                private = (line.split() for line in lines if line.startswith(("Private_", "Swap:")))
+                total += sum(int(words[1]) for words in private) * 1024
+    return total
+
+
+def _settle(log: Log, attempt: Attempt, ended: Ended, settings: Settings) -> None:
     """Write what the process could not write itself: that it was stopped, or that it crashed."""
     code = os.waitstatus_to_exitcode(ended.status)
     if code == Exit.RECORDED or ended.asked == "fence" or code == Exit.FENCE_LOST:
@@ -156,12 +193,29 @@ def _settle(log: Log, attempt: Attempt, ended: Ended) -> None:
                 attempts.cancelled(connection, attempt)
             elif ended.asked == "drain" or code == Exit.LOG_AWAY:
                 attempts.release(connection, attempt, reason="its worker was stopped")
+            elif ended.asked in ("time", "memory"):
+                attempts.fail(connection, attempt, _limit(ended.asked, settings))
             else:
-                attempts.fail(connection, attempt, _crash(code))
+                attempts.crash(connection, attempt, _crash(code), most=settings.max_crashes)
     except FenceLost:
-        logger.warning("run %d: its attempt %d had been taken over or ended", attempt.run, attempt.fence)
+        logger.warning("this attempt had been taken over or ended")
     except ServiceUnavailable:
-        logger.exception("run %d: how it ended (%d) was not written", attempt.run, code)
+        logger.exception("how it ended (%d) was not written", code)
+
+
+def _limit(asked: str, settings: Settings) -> Problem:
+    if asked == "time":
+        return Problem(
+            code="time_limit",
+            message=f"An attempt may take {settings.max_run_s:g} s here (LML_MAX_RUN_S), and this one took longer.",
+            hint="`resume` goes on from its last checkpoint; time= gives training a budget of its own.",
+        )
+    most_gb = (settings.max_run_bytes or 0) / 1e9
+    return Problem(
+        code="out_of_memory",
+        message=f"A run may use {most_gb:.1f} GB of memory here (LML_MAX_RUN_BYTES), and this one used more.",
+        hint="Train on a sample, or on a worker with a higher limit.",
+    )
 
 
 def _crash(code: int) -> Problem:

@@ -4,8 +4,9 @@ from typing import Any
 
 from shared import bell
 from shared.errors import ServiceUnavailable, unavailable
+from shared.log.runs import Run
 from shared.settings import Settings
-from shared.wire import RING_TASK, RUNS_QUEUE, celery_options
+from shared.wire import RING_TASK, celery_options, doorbell_queue
 
 
 class Doorbell:
@@ -15,13 +16,14 @@ class Doorbell:
         self.redis_url = settings.require_redis_url()
         self._app: Any = None
 
-    def ring(self, run: int) -> None:
-        """Ring for a run; raises `ServiceUnavailable` when Redis does not take it."""
+    def ring(self, run: Run) -> None:
+        """Ring for a run on the queue of its class; raises `ServiceUnavailable` when Redis does not take it."""
         try:
             # Celery tries for seconds before it says that nobody is there; a ping knows at once.
             with bell.connect(self.redis_url) as client:
                 client.ping()
-            self._celery().send_task(RING_TASK, args=[run], queue=RUNS_QUEUE, retry=False, ignore_result=True)
+            queue = doorbell_queue(run.device, run.length)
+            self._celery().send_task(RING_TASK, args=[run.id], queue=queue, retry=False, ignore_result=True)
         except Exception as error:
             # Whatever the transport raises (kombu, redis-py, the operating system) means the same to people.
             raise redis_away(self.redis_url, error) from error

@@ -1,4 +1,4 @@
-"""The notifier: threads that keep cards up to date, woken by the bell of the workers.
+"""The notifier: threads that keep cards up to date or send webhooks, woken by the bell of the workers.
 
 There is no position to lose: which card is behind is a question to the log. Redis away means a little later, not never.
 """
@@ -6,8 +6,8 @@ There is no position to lose: which card is behind is a question to the log. Red
 import logging
 from collections.abc import Callable
 from threading import Event, Thread
+from typing import Protocol
 
-from bot.delivery.sender import CardSender
 from shared import bell
 from shared.errors import LmlError
 
@@ -16,13 +16,26 @@ logger = logging.getLogger(__name__)
 BELL_WAIT_S = 2.0
 
 
+class Sender(Protocol):
+    """Sends what is due, one thing at a time. Used by one thread."""
+
+    def send_next(self) -> bool:
+        """Send the next thing; False when none is due."""
+
+
 class Notifier:
-    """Sends cards from as many threads as it is given senders."""
+    """Sends from as many threads as it makes senders; without a Redis to listen to, it looks every `poll_s`."""
 
     def __init__(
-        self, make_sender: Callable[[], CardSender], *, redis_url: str | None, poll_s: float = 1.0, threads: int = 2
+        self,
+        make_sender: Callable[[], Sender],
+        *,
+        redis_url: str | None,
+        what: str = "Cards",
+        poll_s: float = 1.0,
+        threads: int = 2,
     ) -> None:
-        self._redis_url, self._poll_s = redis_url, poll_s
+        self._redis_url, self._poll_s, self._what = redis_url, poll_s, what
         self._wake, self._stopping = Event(), Event()
         self._threads = [
             Thread(target=self._loop, args=(make_sender(),), name=f"lml-notifier-{n}", daemon=True)
@@ -48,15 +61,15 @@ class Notifier:
             if thread.is_alive():
                 thread.join(timeout=within_s)
 
-    def _loop(self, sender: CardSender) -> None:
+    def _loop(self, sender: Sender) -> None:
         while not self._stopping.is_set():
             try:
                 if sender.send_next():
                     continue
             except LmlError as error:
-                logger.warning("Cards are not sent now: %s", error)
-            except Exception:  # a thread that ends would leave every later card unsent
-                logger.exception("The notifier stumbled and goes on; the card is tried again when its lease ends.")
+                logger.warning("%s are not sent now: %s", self._what, error)
+            except Exception:  # a thread that ends would leave everything later unsent
+                logger.exception("The notifier stumbled and goes on; this is tried again when its lease ends.")
             self._wake.wait(timeout=self._poll_s)
             self._wake.clear()
 

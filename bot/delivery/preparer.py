@@ -1,18 +1,17 @@
-"""The preparer: brings datasets of runs from Slack into the store and rings for workers, behind the acknowledgement.
+"""The preparer: brings datasets of runs into the store and rings for workers, behind the answer to whoever asked.
 
 What it does stands in the log: a bot that dies here leaves a run preparing, and the next one takes it up.
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from threading import Event, Thread
 
-from bot import submit
 from bot.delivery.doorbell import Doorbell
-from bot.desk import Desk
-from shared.access import Principal, Source
+from shared import submission
+from shared.access import Source
 from shared.blobs import BlobStore
 from shared.errors import LmlError, failed
 from shared.log import runs
@@ -24,13 +23,18 @@ from shared.settings import Settings
 logger = logging.getLogger(__name__)
 
 LEASE_S = 60.0
+QUIET_S = 5.0
+"""For how long nothing is rung for after Redis did not answer: each such ring waits for seconds, and runs behind it."""
 
 Fetch = Callable[[Run, Callable[[], object]], Iterable[bytes] | None]
-"""Finds a run's dataset in the chat; is handed what to call while bytes come."""
+"""Finds the dataset of a run from a chat there; is handed what to call while bytes come."""
 
 
 class Preparer:
-    """Threads that prepare runs, one run each at a time, woken when one is written."""
+    """Threads that prepare runs, one run each at a time, woken when one is written.
+
+    Without `fetch`, the runs of a chat are left to a bot that reaches it.
+    """
 
     def __init__(  # noqa: PLR0913 - the parts that it brings together
         self,
@@ -43,10 +47,10 @@ class Preparer:
         poll_s: float = 2.0,
         threads: int = 2,
     ) -> None:
-        self._log = log
-        nobody = Principal(settings.team_id, "lml", Source.SLACK)
-        self._desk = Desk(settings, log, store, nobody, prefix="/lml")
+        self._settings, self._log, self._store = settings, log, store
         self._doorbell, self._fetch = doorbell, fetch
+        self._sources = (Source.SERVICE,) if fetch is None else (Source.SLACK, Source.SERVICE)
+        self._quiet_until = float("-inf")
         self._owner = f"bot-{uuid.uuid4().hex[:12]}"
         self._poll_s = poll_s
         self._wake, self._stopping = Event(), False
@@ -72,12 +76,11 @@ class Preparer:
     def prepare_next(self) -> bool:
         """Prepare the oldest run that waits for it; False when none does."""
         with self._log.write() as connection:
-            run = take_preparing(connection, owner=self._owner, lease_s=LEASE_S)
+            run = take_preparing(connection, owner=self._owner, lease_s=LEASE_S, sources=self._sources)
         if run is None:
             return False
-        desk = replace(self._desk, principal=Principal(run.team_id, run.requested_by, Source.SLACK, run.channel_id))
         try:
-            ready = submit.prepare(desk, run.id, fetch=self._fetched)
+            ready = submission.prepare(self._log, self._store, self._settings, run.id, fetch=self._fetched)
         except LmlError:
             raise
         except Exception:  # the border: a run that cannot be prepared ends, with a code
@@ -87,14 +90,16 @@ class Preparer:
                 "The dataset could not be brought into the store, for a reason that LML does not know.",
                 "Its operator finds it in the bot's log; then type the command again.",
             )
-            submit.fail(desk, run.id, problem)
+            submission.fail(self._log, run.id, problem)
             return True
         if ready:
             self._ring(run.id)
         return True
 
     def _fetched(self, run: Run) -> Iterable[bytes] | None:
-        return None if self._fetch is None else self._fetch(run, lambda: self._keep(run.id))
+        if self._fetch is None or run.source is not Source.SLACK:
+            return None
+        return self._fetch(run, lambda: self._keep(run.id))
 
     def _keep(self, run: int) -> None:
         with self._log.write() as connection:
@@ -103,10 +108,15 @@ class Preparer:
                 raise failed("not_preparing", f"Run {run} was ended while its dataset came.")
 
     def _ring(self, run: int) -> None:
+        """The run is queued in the log: when it is not rung for now, the workers' sweep does it."""
+        if time.monotonic() < self._quiet_until:
+            return
         try:
-            self._doorbell.ring(run)
+            with self._log.read() as connection:
+                waiting = runs.get(connection, run)
+            self._doorbell.ring(waiting)
         except LmlError as error:
-            # The run is queued in the log; the workers' sweep rings again.
+            self._quiet_until = time.monotonic() + QUIET_S
             logger.warning("The doorbell of run %s did not ring: %s", run, error)
 
     def _loop(self) -> None:

@@ -21,6 +21,7 @@ from bot.slack.render import message
 from shared.log import cards, runs
 from shared.log.cards import CardPlace
 from shared.log.engine import Log
+from shared.log.forecast import forecasts
 from shared.log.runs import Artifact, Run, RunState
 
 logger = logging.getLogger(__name__)
@@ -90,8 +91,8 @@ class CardSender:
             run = runs.get(connection, number)
             events = [event for _, event in runs.events_after(connection, number)]
             artifacts = runs.artifacts_of(connection, number)
-            position = runs.position(connection, run) if run.state is RunState.QUEUED else None
-        card = run_card(run, events, artifacts, prefix=PREFIX, position=position)
+            expected = forecasts(connection, [run]).get(run.id) if run.state is RunState.QUEUED else None
+        card = run_card(run, events, artifacts, prefix=PREFIX, expected=expected)
         return _View(run, card, artifacts)
 
     def _post(self, place: CardPlace, view: _View) -> None:

@@ -133,7 +133,8 @@ class CommandDesk:
                 f" {typed.team_id or 'no workspace'}.",
                 "Install LML in this workspace too (docs/slack.md).",
             )
-        principal = Principal(typed.team_id, typed.user_id, Source.SLACK, typed.channel_id)
+        admin = typed.user_id in self._settings.admin_ids
+        principal = Principal(typed.team_id, typed.user_id, Source.SLACK, typed.channel_id, admin)
         return Desk(self._settings, self._log, self._store, principal, prefix=PREFIX)
 
     def _write_run(self, desk: Desk, command: Command, attempt: "_Attempt") -> Card:

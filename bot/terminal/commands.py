@@ -127,8 +127,10 @@ def _redis(settings: Settings, stack: Stack) -> Iterator[tuple[str, Callable[[],
 
 def _ring(desk: Desk, number: int) -> None:
     """Ring; in a shell, where someone waits, a Redis that is away ends the run at once."""
+    with desk.log.read() as connection:
+        run = runs.get(connection, number)
     try:
-        Doorbell(desk.settings).ring(number)
+        Doorbell(desk.settings).ring(run)
     except ServiceUnavailable as error:
         submit.fail(desk, number, error)
 

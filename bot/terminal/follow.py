@@ -12,6 +12,7 @@ from shared import bell
 from shared.errors import Problem
 from shared.events import AnyEvent
 from shared.log import runs
+from shared.log.forecast import Forecast, forecasts
 from shared.log.runs import Run, RunState
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class View:
 
     run: Run
     events: tuple[AnyEvent, ...]
-    position: int | None
+    expected: Forecast | None
 
 
 def follow(
@@ -44,10 +45,10 @@ def follow(
             run = runs.get(connection, number)
             if run.last_event != seen:
                 events += [event for _, event in runs.events_after(connection, number, max(seen, 0))]
-            position = runs.position(connection, run) if run.state is RunState.QUEUED else None
+            expected = forecasts(connection, [run]).get(run.id) if run.state is RunState.QUEUED else None
         if run.last_event != seen:
             seen = run.last_event
-            yield View(run=run, events=tuple(events), position=position)
+            yield View(run=run, events=tuple(events), expected=expected)
             if run.state.ended:
                 return
         problem = trouble() if run.state is RunState.QUEUED else None

@@ -15,11 +15,13 @@ from bot.terminal.children import PYTHON, Child, start_child
 from bot.terminal.redis_server import start_redis
 from bot.terminal.stack import Lock, StackState, write_state
 from shared.errors import LmlError, Problem
+from shared.settings import load_settings
 
 POLL_S = 0.1
 QUICK_DEATH_S = 20.0
 MOST_QUICK_DEATHS = 3
-WORKER_GRACE_S = 15.0
+WORKER_MARGIN_S = 10.0
+"""What the worker gets beyond the grace time in which its runs checkpoint."""
 
 
 class Keeper:
@@ -49,7 +51,12 @@ class Keeper:
 
     def _start_worker(self) -> None:
         self.ready_file.unlink(missing_ok=True)
-        environment = {"LML_REDIS_URL": self.state.redis_url, "LML_READY_FILE": str(self.ready_file)}
+        environment = {
+            "LML_REDIS_URL": self.state.redis_url,
+            "LML_READY_FILE": str(self.ready_file),
+            # It is the only worker here: a run that asks for a GPU is told at once when there is none.
+            "LML_WORKER_DEVICES": os.environ.get("LML_WORKER_DEVICES", "gpu,cpu"),
+        }
         self.worker = start_child([*PYTHON, "workers"], log_file=self.folder / "worker.log", environment=environment)
         self.worker_started_at = time.monotonic()
 
@@ -84,7 +91,7 @@ class Keeper:
     def _stop(self) -> None:
         (self.folder / "state.json").unlink(missing_ok=True)
         if self.worker is not None:
-            self.worker.stop(grace_s=WORKER_GRACE_S)
+            self.worker.stop(grace_s=load_settings().grace_s + WORKER_MARGIN_S)
         if self.redis is not None:
             self.redis.stop(grace_s=5)
 

@@ -103,12 +103,20 @@ def _act(command: Command, options: Options, screen: "Screen") -> int:
         from bot.terminal.up import keep_up
 
         return keep_up(settings, screen)
+    if command.verb.name == "down":
+        from bot.terminal.up import take_down
+
+        return take_down(settings, screen)
     if command.verb.name == "doctor":
         from bot.doctor import answer
 
         diagnosis = answer(settings)
         screen.answer(diagnosis)
         return ExitCode.SUCCEEDED if diagnosis.envelope["state"] == "succeeded" else ExitCode.FAILED
+    if command.verb.name == "submit":
+        from bot.terminal.submit_file import submit_file
+
+        return submit_file(command, settings, screen)
     from bot.terminal.commands import answer_at_once, run_to_end
 
     if command.verb.answer is not None:

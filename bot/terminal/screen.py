@@ -81,7 +81,7 @@ class Progress:
 
     def show(self, view: View) -> None:
         """The run as it stands."""
-        card = run_card(view.run, view.events, position=view.position)
+        card = run_card(view.run, view.events, expected=view.expected)
         if self.live is not None:
             self.live.update(TerminalCard(card), refresh=True)
             return

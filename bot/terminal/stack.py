@@ -5,7 +5,7 @@ nobody does. The kernel gives a lock back when its process dies, however it dies
 
     keeper.lock  held by the keeper for its life: is there one?
     users.lock   shared by whoever uses the stack; the keeper takes it alone to stop
-    up.lock      held by `lml up`: will the stack outlive this command?
+    up.lock      held by `lml up`, with its process id: will the stack outlive this command?
     start.lock   held while a command looks for a keeper or starts one
     state.json   what the keeper says: the address of Redis, ready or not, what went wrong
 """
@@ -56,6 +56,12 @@ class Lock:
             return False
         return True
 
+    def write(self, words: str) -> None:
+        """Say something to whoever finds the lock held."""
+        self._file.truncate(0)
+        self._file.write(words.encode())
+        self._file.flush()
+
     def close(self) -> None:
         """Give it back."""
         self._file.close()
@@ -92,6 +98,13 @@ class Stack:
     def stays(self) -> bool:
         """Whether an `lml up` keeps the stack running."""
         return self.is_held("up.lock") and self.state() is not None
+
+    def up_pid(self) -> int | None:
+        """The process of the `lml up` that keeps the stack running; None without one."""
+        if not self.is_held("up.lock"):
+            return None
+        words = (self.folder / "up.lock").read_text(errors="replace").strip()
+        return int(words) if words.isdecimal() else None
 
     def is_held(self, name: str) -> bool:
         """Whether some process holds a lock of this stack."""

@@ -1,5 +1,6 @@
-"""`lml up`: keeps the stack running, with the bot when Slack tokens are set, until Ctrl-C."""
+"""`lml up`: keeps the stack running, with the bot when Slack tokens are set, until Ctrl-C or `lml down`."""
 
+import os
 import signal
 import time
 from contextlib import suppress
@@ -13,10 +14,11 @@ from bot.terminal.main import ExitCode
 from bot.terminal.screen import Screen
 from bot.terminal.stack import Lock, Stack
 from shared.errors import refused, unavailable
-from shared.log.engine import open_log
+from shared.log.engine import Log, open_log
 from shared.settings import Settings
 
 READY_WITHIN_S = 60.0
+STOP_MARGIN_S = 30.0
 
 
 def keep_up(settings: Settings, screen: Screen) -> int:
@@ -24,14 +26,13 @@ def keep_up(settings: Settings, screen: Screen) -> int:
     stack = Stack(settings.stack_folder)
     mine = Lock(settings.stack_folder / "up.lock")
     if not mine.try_take():
-        raise refused(
-            "already_up", f"A stack is up already for {settings.home_folder}.", "Stop it with Ctrl-C where it runs."
-        )
+        raise refused("already_up", f"A stack is up already for {settings.home_folder}.", "`lml down` stops it.")
+    mine.write(str(os.getpid()))
     stops: SimpleQueue[int] = SimpleQueue()  # an Event, set by the handler that interrupts its own wait, can lock up
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda signum, _frame: stops.put(signum))
     screen.say("Starting Redis and a worker ...")
-    open_log(settings.log_url)
+    log = open_log(settings.log_url)
     if settings.redis_url is not None:
         raise refused(
             "redis_is_yours",
@@ -40,7 +41,7 @@ def keep_up(settings: Settings, screen: Screen) -> int:
         )
     with stack.use() as redis_url:
         _wait_for_worker(stack, stops)
-        bot = _start_bot(settings, redis_url)
+        bot = _start_bot(settings, log, redis_url)
         if stops.empty():
             screen.say(_ready_words(settings, bot))
         while not _is_told(stops, within_s=0.5):
@@ -52,6 +53,28 @@ def keep_up(settings: Settings, screen: Screen) -> int:
     if screen.json:
         screen.answer(Answer(card=Card(title="Up"), envelope=envelope("up", "succeeded")))
     screen.say("Stopped. Runs that were not finished wait for the next `lml up`.")
+    return ExitCode.SUCCEEDED
+
+
+def take_down(settings: Settings, screen: Screen) -> int:
+    """Stop the `lml up` of this home, and wait until it has; runs checkpoint first."""
+    stack = Stack(settings.stack_folder)
+    pid = stack.up_pid()
+    if pid is None:
+        raise refused("not_up", f"No `lml up` runs for {settings.home_folder}.", "Nothing has to be stopped.")
+    screen.say("Stopping ...")
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + settings.grace_s + STOP_MARGIN_S
+    while stack.is_held("up.lock"):
+        if time.monotonic() > deadline:
+            raise unavailable(
+                "stack_unavailable",
+                f"`lml up` (process {pid}) has not stopped within {settings.grace_s + STOP_MARGIN_S:.0f} s.",
+                f"Its words are in {stack.keeper_log()}.",
+            )
+        time.sleep(0.05)
+    screen.answer(Answer(card=Card(title="Stopped"), envelope=envelope("down", "succeeded")))
     return ExitCode.SUCCEEDED
 
 
@@ -92,8 +115,10 @@ def _check(stack: Stack, bot: Child | None) -> None:
         )
 
 
-def _start_bot(settings: Settings, redis_url: str) -> Child | None:
-    if settings.slack_bot_token is None:
+def _start_bot(settings: Settings, log: Log, redis_url: str) -> Child | None:
+    from bot.http.door import opens_door
+
+    if settings.slack_bot_token is None and not opens_door(settings, log):
         return None
     return start_child(
         [*PYTHON, "bot"],
@@ -103,7 +128,11 @@ def _start_bot(settings: Settings, redis_url: str) -> Child | None:
 
 
 def _ready_words(settings: Settings, bot: Child | None) -> str:
-    slack = "The Slack bot runs." if bot is not None else "No Slack: LML_SLACK_BOT_TOKEN is not set (docs/slack.md)."
+    slack = "No Slack: LML_SLACK_BOT_TOKEN is not set (docs/slack.md)."
+    if settings.slack_bot_token is not None:
+        slack = "The Slack bot runs."
+    elif bot is not None:
+        slack += f" Services are answered on {settings.http_host}:{settings.http_port} (docs/services.md)."
     return (
         f"Ready. Data: {settings.home_folder}. {slack}\n"
         "Try `lml train examples/wine.csv` in another terminal. Stop with Ctrl-C."

@@ -48,7 +48,7 @@ def answer(desk: "Desk", request: LogQuery) -> "Answer":
     with desk.log.read() as connection:
         found = runs.listed(connection, desk.principal, conditions=conditions, limit=request.limit)
     empty = "No run fits." if conditions else "There are no runs yet. Begin with `train DATASET`."
-    return runs_answer("log", found, title="Experiment log", positions={}, empty=empty)
+    return runs_answer("log", found, title="Experiment log", expected={}, empty=empty)
 
 
 VERB = Verb(

@@ -23,9 +23,10 @@ def build(words: Words) -> Status:
 
 
 def answer(desk: "Desk", request: Status) -> "Answer":
-    """One item for each run, with its position while it waits."""
+    """One item for each run, with its place in the queue and when it will probably start and end."""
     from bot.answers import runs_answer
     from shared.log import runs, tables
+    from shared.log.forecast import forecasts
 
     with desk.log.read() as connection:
         if request.run is not None:
@@ -33,20 +34,20 @@ def answer(desk: "Desk", request: Status) -> "Answer":
         else:
             going = [state.value for state in runs.RunState if not state.ended]
             found = runs.listed(connection, desk.principal, conditions=[tables.runs.c.state.in_(going)], limit=50)
-        positions = {run.id: runs.position(connection, run) for run in found if run.state is runs.RunState.QUEUED}
+        expected = forecasts(connection, found)
     title = f"Run {request.run}" if request.run is not None else "Runs that wait or run now"
     return runs_answer(
         "status",
         found,
         title=title,
-        positions=positions,
+        expected=expected,
         empty="Nothing waits and nothing runs. `log` lists what ended.",
     )
 
 
 VERB = Verb(
     name="status",
-    summary="Show what waits and what runs, or where one run stands.",
+    summary="Show what waits and what runs, and when it will start and end; or where one run stands.",
     plain="[RUN]",
     examples=("status", "status 42"),
     build=build,

@@ -15,6 +15,7 @@ _LOSSES = ("mse", "mae", "huber", "quantile", "cross_entropy", "focal")
 _ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu", "silu")
 _NORMS = ("none", "batch", "layer")
 _WEIGHTS = ("none", "balanced")
+_DEVICES = ("auto", "gpu", "cpu")
 
 
 def build(words: Words) -> Any:
@@ -112,6 +113,7 @@ VERB = Verb(
             values.whole(least=0, most=2**31 - 1),
             _SPLIT,
         ),
+        _choice("device", _DEVICES, "what it computes on; auto takes what is free first", _RUN),
         Key("name", "...", "a name for the run", values.title, _RUN),
     ),
     examples=(

@@ -17,7 +17,7 @@ def build(_words: Words) -> Up:
 
 VERB = Verb(
     name="up",
-    summary="Keep the stack running until Ctrl-C: Redis, a worker, and the bot when Slack tokens are set.",
+    summary="Keep the stack running until Ctrl-C or `down`: Redis, a worker, and the bot when Slack tokens are set.",
     plain="",
     examples=("up",),
     build=build,

@@ -12,10 +12,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from shared.errors import Problem
-from shared.events import AnyEvent, Cancelled, EpochDone, Failed, Released, Started, Succeeded
+from shared.events import AnyEvent, Cancelled, CheckpointSaved, EpochDone, Failed, Released, Started, Succeeded
 from shared.log import tables
 from shared.log.engine import now
+from shared.log.order import Group, count_slot_seconds, ranked, waits
+from shared.log.quotas import Limits
 from shared.log.runs import Artifact, Run, RunState, append_event, get
+from shared.work import Slot
+
+ANY_SLOT, NO_LIMITS = Slot(), Limits()
+MOST_LOSSES = 10
+"""How many workers in a row a run may lose without a checkpoint in between before it is taken for the cause."""
 
 
 class FenceLost(Exception):
@@ -39,33 +46,57 @@ class Outcome:
     artifacts: Sequence[Artifact]
 
 
-def claim(connection: Connection, *, worker: str, lease_s: float) -> tuple[Attempt, Run] | None:
-    """Take the best waiting run, the oldest, under a lease; None when nothing waits."""
-    waiting = (
-        select(tables.runs.c.id)
-        .where(tables.runs.c.state == RunState.QUEUED.value)
-        .order_by(tables.runs.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    number: int | None = connection.execute(waiting).scalar_one_or_none()
-    if number is None:
-        return None
-    moment = now(connection)
-    fence: int = connection.execute(
-        update(tables.runs)
-        .where(tables.runs.c.id == number)
-        .values(
-            state=RunState.RUNNING.value,
-            attempts=tables.runs.c.attempts + 1,
-            worker=worker,
-            lease_until=moment + timedelta(seconds=lease_s),
-            started_at=moment,
+def claim(
+    connection: Connection, *, worker: str, lease_s: float, slot: Slot = ANY_SLOT, limits: Limits = NO_LIMITS
+) -> tuple[Attempt, Run] | None:
+    """Take the best waiting run for a slot under a lease (`order`); None when nothing waits that may have it."""
+    moment, runs = now(connection), tables.runs.c
+    for group in ranked(connection, slot, moment, limits):
+        number = _locked(connection, slot, group)
+        if number is None:
+            continue  # other workers are just taking all of them
+        fence: int = connection.execute(
+            update(tables.runs)
+            .where(runs.id == number)
+            .values(
+                state=RunState.RUNNING.value,
+                attempts=runs.attempts + 1,
+                worker=worker,
+                lease_until=moment + timedelta(seconds=lease_s),
+                started_at=moment,
+                notice=None,
+            )
+            .returning(runs.attempts)
+        ).scalar_one()
+        team_id, requested_by = group.requester
+        connection.execute(
+            insert(tables.attempts).values(
+                run_id=number,
+                number=fence,
+                team_id=team_id,
+                requested_by=requested_by,
+                worker=worker,
+                device=slot.device.value,
+                started_at=moment,
+            )
         )
-        .returning(tables.runs.c.attempts)
-    ).scalar_one()
-    append_event(connection, number, Started(attempt=fence, worker=worker))
-    return Attempt(run=number, fence=fence), get(connection, number)
+        append_event(connection, number, Started(attempt=fence, worker=worker))
+        return Attempt(run=number, fence=fence), get(connection, number)
+    return None
+
+
+def _locked(connection: Connection, slot: Slot, group: Group) -> int | None:
+    """The oldest run of a group that no other claim holds."""
+    runs = tables.runs.c
+    team_id, requested_by = group.requester
+    of_group = and_(runs.team_id == team_id, runs.requested_by == requested_by, runs.priority == group.given)
+    for which in (runs.id == group.first, of_group):  # nearly always the first, and that is found by its number
+        number: int | None = connection.execute(
+            select(runs.id).where(waits(slot), which).order_by(runs.id).limit(1).with_for_update(skip_locked=True)
+        ).scalar_one_or_none()
+        if number is not None:
+            return number
+    return None
 
 
 def renew(connection: Connection, attempt: Attempt, *, lease_s: float) -> None:
@@ -87,6 +118,8 @@ def record(connection: Connection, attempt: Attempt, event: AnyEvent) -> None:
     """Write an event of this attempt, and the points of its curves."""
     _change(connection, attempt, worker=tables.runs.c.worker)
     append_event(connection, attempt.run, event)
+    if isinstance(event, CheckpointSaved):
+        _change(connection, attempt, losses=0)
     if isinstance(event, EpochDone):
         points = {"train_loss": event.train_loss, "validation_loss": event.validation_loss}
         for series, value in points.items():
@@ -126,37 +159,80 @@ def cancelled(connection: Connection, attempt: Attempt) -> None:
     _end(connection, attempt, RunState.CANCELLED, Cancelled())
 
 
-def release(connection: Connection, attempt: Attempt, *, reason: str) -> None:
-    """Give the run back: it waits for another worker."""
-    _change(connection, attempt, state=RunState.QUEUED.value, lease_until=None, worker=None)
+def release(connection: Connection, attempt: Attempt, *, reason: str, outcome: str = "released", **values: Any) -> None:
+    """Give the run back: it waits for another worker. Raises `FenceLost`."""
+    _change(connection, attempt, state=RunState.QUEUED.value, lease_until=None, worker=None, **values)
+    _close(connection, attempt, outcome)
     append_event(connection, attempt.run, Released(reason=reason))
 
 
-def release_lapsed(connection: Connection) -> list[int]:
-    """Let every run wait again whose lease has passed; returns their numbers."""
-    runs = tables.runs.c
+def crash(connection: Connection, attempt: Attempt, problem: Problem, *, most: int) -> None:
+    """End an attempt whose process died; its run waits again, or fails when that has happened `most` times before."""
+    crashes: int | None = connection.execute(
+        select(tables.runs.c.crashes).where(_mine(attempt)).with_for_update()
+    ).scalar_one_or_none()
+    if crashes is None:
+        raise FenceLost
+    if crashes >= most:
+        fail(connection, attempt, problem)
+    else:
+        release(connection, attempt, reason=problem.message, outcome="crashed", crashes=crashes + 1)
+
+
+def release_lapsed(connection: Connection, *, lease_s: float | None = None) -> list[int]:
+    """Let every run wait again whose lease has passed; returns their numbers.
+
+    With `lease_s`, a lease that ends later than any can, because the clock was set back, is cut to a whole one. A run
+    that lost too many workers in a row fails: it is probably what ended them.
+    """
+    runs, moment = tables.runs.c, now(connection)
+    if lease_s is not None:
+        lease = timedelta(seconds=lease_s)
+        connection.execute(
+            update(tables.runs)
+            .where(runs.state == RunState.RUNNING.value, runs.lease_until > moment + 2 * lease)
+            .values(lease_until=moment + lease)
+        )
     lapsed = connection.execute(
-        select(runs.id, runs.attempts)
-        .where(runs.state == RunState.RUNNING.value, runs.lease_until < now(connection))
+        select(runs.id, runs.attempts, runs.losses)
+        .where(runs.state == RunState.RUNNING.value, runs.lease_until < moment)
         .with_for_update(skip_locked=True)  # another sweep has it, or its worker is just ending it
     ).all()
     for row in lapsed:
-        release(connection, Attempt(run=row.id, fence=row.attempts), reason="its worker was lost")
+        attempt = Attempt(run=row.id, fence=row.attempts)
+        if row.losses + 1 >= MOST_LOSSES:
+            fail(connection, attempt, _lost_often())
+        else:
+            release(connection, attempt, reason="its worker was lost", outcome="lost", losses=row.losses + 1)
     return [row.id for row in lapsed]
 
 
-def waiting_longer_than(connection: Connection, *, seconds: float) -> list[int]:
-    """The queued runs that have waited for so long that their doorbell may be lost."""
-    before = now(connection) - timedelta(seconds=seconds)
-    rows = connection.execute(
-        select(tables.runs.c.id).where(tables.runs.c.state == RunState.QUEUED.value, tables.runs.c.queued_at < before)
+def _lost_often() -> Problem:
+    return Problem(
+        code="worker_lost_often",
+        message=f"The run lost its worker {MOST_LOSSES} times in a row, without a checkpoint in between.",
+        hint="It probably takes more memory than its machines have: train on a sample, or give workers more memory.",
     )
-    return list(rows.scalars())
 
 
 def _end(connection: Connection, attempt: Attempt, state: RunState, event: AnyEvent, **values: Any) -> None:
     _change(connection, attempt, state=state.value, ended_at=now(connection), lease_until=None, **values)
+    _close(connection, attempt, state.value)
     append_event(connection, attempt.run, event)
+
+
+def _close(connection: Connection, attempt: Attempt, outcome: str) -> None:
+    """Write that an attempt is over, and count what it has used."""
+    attempts, moment = tables.attempts.c, now(connection)
+    row: Any = connection.execute(
+        update(tables.attempts)
+        .where(attempts.run_id == attempt.run, attempts.number == attempt.fence, attempts.ended_at.is_(None))
+        .values(ended_at=moment, outcome=outcome)
+        .returning(attempts.team_id, attempts.requested_by, attempts.started_at)
+    ).one_or_none()
+    if row is not None:  # None: it began before attempts were written down
+        seconds = max((moment - row.started_at).total_seconds(), 0.0)
+        count_slot_seconds(connection, row.team_id, row.requested_by, seconds=seconds, moment=moment)
 
 
 def _change(connection: Connection, attempt: Attempt, **values: Any) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceEr
 
 from shared.errors import LmlError, unavailable
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest migration; a test holds it equal to the migrations folder."""
 
 _BUSY_S = 15
@@ -60,9 +60,10 @@ class Log:
             yield connection
 
     @contextmanager
-    def _connection(self, *, writes: bool) -> Iterator[Connection]:
+    def _connection(self, *, writes: bool, migrates: bool = False) -> Iterator[Connection]:
+        options = {"lml_writes": writes, "lml_migrates": migrates}
         try:
-            with self.engine.connect().execution_options(lml_writes=writes) as connection, connection.begin():
+            with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
         except (OperationalError, InterfaceError) as error:
             raise self._away(error) from error
@@ -124,7 +125,7 @@ class Log:
         from shared.log.migrate import upgrade
 
         try:
-            with self.write() as connection:
+            with self._connection(writes=True, migrates=True) as connection:
                 if connection.dialect.name == "postgresql":
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
                 if _revision(connection) != SCHEMA_REVISION:
@@ -194,5 +195,7 @@ def _switch_to_wal(cursor: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("lml_writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get("lml_migrates"):  # to alter a table SQLite writes it anew, and what refers to it would be in the way
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("lml_writes", True) else "BEGIN")

@@ -1,8 +1,9 @@
-"""Runs from a chat whose dataset is on the way: which bot process brings it.
+"""Runs from a chat or a service whose dataset is on the way: which process brings it.
 
-A note in the log, so that a bot that dies in between loses nothing and two bots double nothing.
+A note in the log, so that a process that dies in between loses nothing and two of them double nothing.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from sqlalchemy import Connection, or_, select, update
@@ -13,8 +14,10 @@ from shared.log.engine import now
 from shared.log.runs import Run, RunState, get
 
 
-def take_preparing(connection: Connection, *, owner: str, lease_s: float) -> Run | None:
-    """Take the oldest run from Slack whose dataset nobody fetches, under a lease; None when there is none.
+def take_preparing(
+    connection: Connection, *, owner: str, lease_s: float, sources: Collection[Source] = (Source.SLACK,)
+) -> Run | None:
+    """Take the oldest run from these sources whose dataset nobody fetches, under a lease; None when there is none.
 
     The lease spares double work only: a run leaves `preparing` once, whoever tries.
     """
@@ -22,7 +25,7 @@ def take_preparing(connection: Connection, *, owner: str, lease_s: float) -> Run
     waiting = (
         select(runs.id)
         .where(
-            runs.source == Source.SLACK.value,
+            runs.source.in_([source.value for source in sources]),
             runs.state == RunState.PREPARING.value,
             or_(runs.lease_until.is_(None), runs.lease_until < moment),
         )

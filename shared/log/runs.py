@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -12,30 +11,18 @@ from sqlalchemy.exc import IntegrityError
 
 from shared.access import Principal, Source, Visibility
 from shared.errors import Problem, refused
-from shared.events import EVENT, AnyEvent, Cancelled, CancelRequested, Failed, Queued
+from shared.events import EVENT, AnyEvent, Cancelled, CancelRequested, Failed, PriorityChanged, Queued
 from shared.log import tables
 from shared.log.engine import now
-from shared.specs import SPEC_TYPES, AnySpec
+from shared.log.states import ENDED, WAITING, RunState
+from shared.specs import SPEC, SPEC_TYPES, AnySpec, Device
+from shared.work import Length, Priority, device_of, length_of
+
+__all__ = ["ENDED", "WAITING", "Artifact", "NewRun", "Run", "RunState"]
 
 
-class RunState(StrEnum):
-    """Where a run stands."""
-
-    PREPARING = "preparing"  # written; its dataset is on the way into the store
-    QUEUED = "queued"  # waits for a worker
-    RUNNING = "running"  # a worker has it, under a lease
-    SUCCEEDED = "succeeded"  # ended well
-    FAILED = "failed"  # ended badly
-    CANCELLED = "cancelled"  # stopped because someone asked
-
-    @property
-    def ended(self) -> bool:
-        """Nothing will happen to this run any more."""
-        return self in ENDED
-
-
-ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
-WAITING = (RunState.PREPARING, RunState.QUEUED)
+MOST_NUMBER = 2**31 - 1
+"""No database holds a higher one."""
 
 
 class Run(BaseModel):
@@ -50,6 +37,8 @@ class Run(BaseModel):
     requested_by: str
     source: Source
     words: str
+    request_sha256: str | None = None
+    """The hash of the request whose key wrote it; None where no request had to be told from another."""
     kind: str
     name: str | None = None
     spec: AnySpec
@@ -58,7 +47,22 @@ class Run(BaseModel):
     dataset_name: str | None = None
     dataset_sha256: str | None = None
     dataset_size_bytes: int | None = None
+    device: Device = Device.AUTO
+    length: Length = Length.LONG
+    priority: Priority = Priority.NORMAL
+    deadline_at: datetime | None = None
+    batch: str | None = None
+    tags: tuple[str, ...] | None = None
+    resumes: int | None = None
+    """The run whose checkpoint this one goes on from."""
+    retries: int | None = None
+    """The run that this one does again."""
     attempts: int = 0
+    crashes: int = 0
+    """Attempts whose process ended before it had written an outcome."""
+    losses: int = 0
+    """Attempts that lost their worker since the last checkpoint."""
+    notice: str | None = None
     worker: str | None = None
     cancel_requested: bool = False
     last_event: int = 0
@@ -89,15 +93,22 @@ class NewRun:
     principal: Principal
     visibility: Visibility = Visibility.TEAM
     trigger_id: str | None = None
+    request_sha256: str | None = None
     dataset_name: str | None = None
     dataset_source: dict[str, Any] | None = None
     parents: Sequence[int] = field(default=())
+    priority: Priority = Priority.HIGH
+    deadline_at: datetime | None = None
+    batch: str | None = None
+    tags: Sequence[str] = ()
+    resumes: int | None = None
+    retries: int | None = None
 
 
 def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
     """Write a run as preparing; returns its number, and False when this trigger had written it before."""
     if new.trigger_id is not None:
-        known = _by_trigger(connection, new)
+        known = of_trigger(connection, new.principal.team_id, new.trigger_id)
         if known is not None:
             return known, False
     values = {
@@ -107,11 +118,19 @@ def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
         "requested_by": new.principal.user_id,
         "source": new.principal.source.value,
         "trigger_id": new.trigger_id,
+        "request_sha256": new.request_sha256,
         "words": new.words,
         "kind": new.spec.kind,
         "name": getattr(new.spec, "name", None),
         "spec": new.spec.model_dump(mode="json"),
         "state": RunState.PREPARING.value,
+        "device": device_of(new.spec).value,
+        "priority": new.priority.value,
+        "deadline_at": new.deadline_at,
+        "batch": new.batch,
+        "tags": list(new.tags) or None,
+        "resumes": new.resumes,
+        "retries": new.retries,
         "dataset_name": new.dataset_name,
         "dataset_source": new.dataset_source,
         "created_at": now(connection),
@@ -122,7 +141,7 @@ def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
                 insert(tables.runs).values(values).returning(tables.runs.c.id)
             ).scalar_one()
     except IntegrityError:
-        known = _by_trigger(connection, new)
+        known = of_trigger(connection, new.principal.team_id, new.trigger_id)
         if known is None:
             raise
         return known, False
@@ -131,11 +150,11 @@ def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
     return number, True
 
 
-def _by_trigger(connection: Connection, new: NewRun) -> int | None:
+def of_trigger(connection: Connection, team_id: str, trigger_id: str | None) -> int | None:
+    """The run that a trigger has written; None when it has written none."""
+    runs = tables.runs.c
     number: int | None = connection.execute(
-        select(tables.runs.c.id).where(
-            tables.runs.c.team_id == new.principal.team_id, tables.runs.c.trigger_id == new.trigger_id
-        )
+        select(runs.id).where(runs.team_id == team_id, runs.trigger_id == trigger_id)
     ).scalar_one_or_none()
     return number
 
@@ -144,14 +163,22 @@ def queue(
     connection: Connection, run: int, *, dataset_sha256: str | None = None, dataset_size_bytes: int | None = None
 ) -> bool:
     """Let a prepared run wait for a worker; False when it is not preparing any more (it was cancelled)."""
+    runs = tables.runs.c
+    preparing = and_(runs.id == run, runs.state == RunState.PREPARING.value)
+    spec: Any = connection.execute(select(runs.spec).where(preparing)).scalar_one_or_none()
+    if spec is None:
+        return False
     moved = connection.execute(
         update(tables.runs)
-        .where(tables.runs.c.id == run, tables.runs.c.state == RunState.PREPARING.value)
+        .where(preparing)
         .values(
             state=RunState.QUEUED.value,
+            length=length_of(SPEC.validate_python(spec), dataset_size_bytes=dataset_size_bytes).value,
             dataset_sha256=dataset_sha256,
             dataset_size_bytes=dataset_size_bytes,
             queued_at=now(connection),
+            lease_until=None,
+            worker=None,
         )
     )
     if moved.rowcount == 0:
@@ -185,6 +212,19 @@ def cancel(connection: Connection, run: int, *, by: str) -> RunState:
         append_event(connection, run, CancelRequested(by=by))
     state: str = connection.execute(select(tables.runs.c.state).where(tables.runs.c.id == run)).scalar_one()
     return RunState(state)
+
+
+def change_priority(connection: Connection, run: int, priority: Priority, *, by: str) -> bool:
+    """Put a run that waits into another class; False when it waits no more."""
+    runs = tables.runs.c
+    changed = connection.execute(
+        update(tables.runs)
+        .where(runs.id == run, runs.state.in_([waiting.value for waiting in WAITING]))
+        .values(priority=priority.value)
+    )
+    if changed.rowcount:
+        append_event(connection, run, PriorityChanged(priority=priority.word, by=by))
+    return bool(changed.rowcount)
 
 
 def _end_waiting(connection: Connection, run: int, state: RunState, event: AnyEvent, problem: Problem | None) -> bool:
@@ -240,7 +280,8 @@ def get(connection: Connection, run: int) -> Run:
 
 def find(connection: Connection, principal: Principal, run: int) -> Run:
     """A run that this principal may see; one that is hidden is answered like one that does not exist."""
-    row = connection.execute(select(tables.runs).where(tables.runs.c.id == run, visible_to(principal))).one_or_none()
+    known = and_(tables.runs.c.id == min(run, MOST_NUMBER), visible_to(principal))
+    row = connection.execute(select(tables.runs).where(known)).one_or_none()
     if row is None:
         newest = connection.execute(select(func.max(tables.runs.c.id)).where(visible_to(principal))).scalar_one()
         hint = (
@@ -266,6 +307,12 @@ def listed(
     return [_run(row) for row in rows]
 
 
+def has_used(connection: Connection, principal: Principal, dataset_sha256: str) -> bool:
+    """Whether a run that this principal may see had this dataset."""
+    used = tables.runs.c.dataset_sha256 == dataset_sha256
+    return connection.execute(select(tables.runs.c.id).where(used, visible_to(principal)).limit(1)).first() is not None
+
+
 def events_after(connection: Connection, run: int, number: int = 0) -> list[tuple[int, AnyEvent]]:
     """A run's events with a higher number, oldest first."""
     rows = connection.execute(
@@ -282,14 +329,6 @@ def artifacts_of(connection: Connection, run: int) -> list[Artifact]:
         select(tables.artifacts).where(tables.artifacts.c.run_id == run).order_by(tables.artifacts.c.name)
     )
     return [Artifact(name=row.name, sha256=row.sha256, size_bytes=row.size_bytes) for row in rows]
-
-
-def position(connection: Connection, run: Run) -> int:
-    """How many runs wait in front of this one, plus one."""
-    ahead: int = connection.execute(
-        select(func.count()).where(tables.runs.c.state == RunState.QUEUED.value, tables.runs.c.id < run.id)
-    ).scalar_one()
-    return ahead + 1
 
 
 def _run(row: Any) -> Run:

@@ -78,6 +78,7 @@ runs = Table(
     Column("requested_by", String(128), nullable=False),
     Column("source", String(16), nullable=False),
     Column("trigger_id", String(128)),
+    Column("request_sha256", String(64)),
     Column("words", Text, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("name", String(80)),
@@ -87,7 +88,18 @@ runs = Table(
     Column("dataset_name", Text),
     Column("dataset_sha256", String(64)),
     Column("dataset_size_bytes", BigInteger),
+    Column("device", String(8), nullable=False, default="auto"),
+    Column("length", String(8), nullable=False, default="long"),
+    Column("priority", Integer, nullable=False, default=1),
+    Column("deadline_at", UtcDateTime),
+    Column("batch", String(64)),
+    Column("tags", Json),
+    Column("resumes", Integer),
+    Column("retries", Integer),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("crashes", Integer, nullable=False, default=0),
+    Column("losses", Integer, nullable=False, default=0),
+    Column("notice", String(32)),
     Column("worker", String(128)),
     Column("lease_until", UtcDateTime),
     Column("cancel_requested", Boolean, nullable=False, default=False),
@@ -101,9 +113,14 @@ runs = Table(
     UniqueConstraint("team_id", "trigger_id"),
     _one_of("state", "preparing", "queued", "running", "succeeded", "failed", "cancelled"),
     _one_of("visibility", "team", "channel", "private"),
-    _one_of("source", "shell", "slack"),
+    _one_of("source", "shell", "slack", "service"),
+    _one_of("device", "auto", "gpu", "cpu"),
+    _one_of("length", "short", "long"),
     Index(None, "state", "id"),
     Index(None, "team_id", "id"),
+    Index(None, "dataset_sha256"),
+    # The claim reads nothing else of the runs that wait.
+    Index("ix_runs_waiting", "state", "device", "length", "priority", "team_id", "requested_by", "queued_at", "id"),
     # Numbers are never used again, also not after the newest run was erased.
     sqlite_autoincrement=True,
 )
@@ -167,3 +184,96 @@ cards = Table(
     Column("lease_until", UtcDateTime),
     Column("due_at", UtcDateTime),
 )
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _run_id(primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("team_id", String(64), nullable=False),
+    Column("requested_by", String(128), nullable=False),
+    Column("worker", String(128), nullable=False),
+    Column("device", String(8), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("outcome", String(16)),
+    Index(None, "team_id", "requested_by", "started_at"),
+    Index(None, "ended_at"),
+)
+"""Every execution, and which kind of slot it had: what a requester has used."""
+
+shares = Table(
+    "shares",
+    metadata,
+    Column("team_id", String(64), primary_key=True),
+    Column("requested_by", String(128), primary_key=True),
+    Column("slot_s", Float, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+)
+"""The slot-seconds that a requester has used, as they counted at a moment; they halve in a day."""
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("slots", Json, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+"""The workers that live, and the classes of work that each of their slots takes."""
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+)
+
+services = Table(
+    "services",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("team_id", String(64), nullable=False),
+    Column("max_running", Integer),
+    Column("max_waiting", Integer),
+    Column("max_gpu_hours", Float),
+    Column("webhook_url", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+"""Other services that may queue runs, their quotas, and where they are told of ends."""
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("service", String(64), ForeignKey("services.name"), nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("scopes", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+"""Bearer tokens of services; only their hashes are kept."""
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _run_id(nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("event", Integer, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("lease_until", UtcDateTime),
+    Column("done_at", UtcDateTime),
+    Column("problem", Text),
+    UniqueConstraint("run_id", "url"),
+    Index(None, "done_at", "due_at"),
+    sqlite_autoincrement=True,
+)
+"""The outbox of webhooks: one row for each end that a service is told of."""

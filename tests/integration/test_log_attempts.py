@@ -38,7 +38,10 @@ from shared.log import attempts, runs, tables
 from shared.log.attempts import Attempt, FenceLost
 from shared.log.engine import Log, open_log
 from shared.log.runs import RunState
+from shared.log.waiting import longer_than
 from shared.settings import Settings
+from shared.specs import Device
+from shared.work import Length
 
 # Claiming --------------------------------------------------------------------------------------------
 
@@ -207,8 +210,9 @@ def test_runs_that_wait_too_long_are_found(log: Log) -> None:
     waiting = queued(log)
     change(log, lambda connection: attempts.release(connection, running_now, reason="x"))
     with log.read() as connection:
-        assert attempts.waiting_longer_than(connection, seconds=-1) == [first, waiting]
-        assert attempts.waiting_longer_than(connection, seconds=3_600) == []
+        found = longer_than(connection, seconds=-1)
+        assert longer_than(connection, seconds=3_600) == []
+    assert found == [(first, Device.AUTO, Length.SHORT), (waiting, Device.AUTO, Length.SHORT)]
 
 
 # Ending ----------------------------------------------------------------------------------------------

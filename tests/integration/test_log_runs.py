@@ -36,9 +36,11 @@ from shared.events import (
 )
 from shared.log import attempts, runs, tables
 from shared.log.engine import Log
+from shared.log.forecast import position
 from shared.log.runs import NewRun, RunState
 from shared.settings import Settings
 from shared.specs import EvaluateSpec
+from shared.work import Priority
 
 # Asking ----------------------------------------------------------------------------------------------
 
@@ -70,6 +72,7 @@ def test_a_run_is_written_as_it_was_asked(log: Log) -> None:
         "state": RunState.PREPARING,
         "dataset_source": new.dataset_source,
         "dataset_name": "März.csv",
+        "priority": Priority.HIGH,
     }
     assert abs(datetime.now(UTC) - run.created_at) < timedelta(minutes=1)
     assert events_of(log, run.id) == []
@@ -123,7 +126,7 @@ def test_the_position_in_the_queue(log: Log) -> None:
     asked(log)
     assert claimed(log).run == claimable
     with log.read() as connection:
-        positions = [runs.position(connection, runs.get(connection, number)) for number in (first, second)]
+        positions = [position(connection, runs.get(connection, number)) for number in (first, second)]
     assert positions == [1, 2]
 
 

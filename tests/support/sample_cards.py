@@ -7,6 +7,7 @@ from bot.cards import Card, Step, StepState, Table, run_card
 from shared.access import Source, Visibility
 from shared.errors import Problem
 from shared.events import AnyEvent, DatasetRead, EpochDone, Queued, Stage, StageStarted, Started
+from shared.log.forecast import Forecast
 from shared.log.runs import Artifact, Run, RunState
 from shared.specs import CompareSpec, TrainSpec
 
@@ -73,7 +74,9 @@ def sample_cards() -> dict[str, Card]:
         "Did you mean `churned`?",
     )
     return {
-        "queued": run_card(_run(RunState.QUEUED), [Queued()], prefix="/lml", position=3),
+        "queued": run_card(
+            _run(RunState.QUEUED), [Queued()], prefix="/lml", expected=Forecast(3, starts_in_s=None, ends_in_s=None)
+        ),
         "running": run_card(_run(RunState.RUNNING), EVENTS, prefix="/lml"),
         "succeeded": run_card(_run(RunState.SUCCEEDED, result=RESULT), EVENTS, files, prefix="/lml"),
         "measured": run_card(_run(RunState.SUCCEEDED, result=MEASURED), EVENTS, files, prefix="/lml"),

@@ -1,5 +1,7 @@
 """Who may do what: denied unless allowed."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.grammar import VERB_NAMES
@@ -42,15 +44,17 @@ def test_a_shell_is_denied_what_nobody_knows(verb: str) -> None:
 
 
 @pytest.mark.parametrize("owner", ["U0EVE", "", None, "u0ada", "U0ADA "])
-def test_only_the_owner_cancels_from_slack(owner: str | None) -> None:
-    """From Slack, a run is cancelled by the very user who asked for it, and a run of nobody by nobody."""
+@pytest.mark.parametrize("verb", ["cancel", "priority", "retry", "resume"])
+def test_only_the_owner_changes_a_run_from_slack(verb: str, owner: str | None) -> None:
+    """From Slack, a run is changed by the very user who asked for it, or an admin; a run of nobody by admins alone."""
     with pytest.raises(RefusedWords) as met:
-        authorize(SLACK, "cancel", owner=owner)
+        authorize(SLACK, verb, owner=owner)
     assert met.value.code == "not_allowed"
     assert str(met.value) == (
-        "A run can be cancelled by whoever asked for it; this one is someone else's. Ask its owner."
+        f"`{verb}` is for whoever asked for a run, and for admins; this one is someone else's. Ask its owner."
     )
-    authorize(SLACK, "cancel", owner="U0ADA")
+    authorize(SLACK, verb, owner="U0ADA")
+    authorize(replace(SLACK, admin=True), verb, owner=owner)
 
 
 def test_only_a_shell_sees_everything() -> None:

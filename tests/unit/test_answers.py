@@ -22,7 +22,7 @@ from shared.settings import Settings
 from shared.specs import AnySpec, CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec, TrainSpec
 
 PROMISED = {"run", "kind", "state", "artifacts", "error"}
-OF_A_RUN = PROMISED | {"name", "words", "attempts", "timing_s"}
+OF_A_RUN = PROMISED | {"name", "words", "attempts", "priority", "device", "timing_s"}
 SHELL = Principal(team_id="local", user_id="ada", source=Source.SHELL)
 SLACK = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel_id="C1")
 BYTES = b"the model"
@@ -206,7 +206,7 @@ def test_status_lists_what_has_not_ended(desk: Desk) -> None:
     assert all(set(item) >= OF_A_RUN | {"position"} for item in met["items"])
     one = answered(desk, "status", str(first))
     assert [item["run"] for item in one.envelope["items"]] == [first]
-    assert one.card.tables[0].rows[0][2] == "queued, number 1"
+    assert one.card.tables[0].rows[0][2] == "queued, number 1, starts in a moment"
 
 
 def test_log_lists_what_fits(desk: Desk) -> None:

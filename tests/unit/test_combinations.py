@@ -69,6 +69,11 @@ def problems(task: Task | None = None, **words: Any) -> list[tuple[str, str]]:
             "Leave schedule=, warmup=, clip=, smoothing= and patience= out, or name an optimizer=.",
         ),
         (
+            {"model": "linear", "lr": 0.1, "batch": 8},
+            SOLVED + "lr=0.1 batch=8.",
+            "Leave lr= and batch= out, or name an optimizer=.",
+        ),
+        (
             {"model": "linear", "schedule": "cosine", "restarts": 1},
             SOLVED + "schedule=cosine restarts=1.",
             "Leave schedule= and restarts= out, or name an optimizer=.",
@@ -204,6 +209,7 @@ def test_words_that_do_not_fit_the_task(task: Task, words: dict[str, Any], messa
         {"optimizer": "adam", "batch": 8, "l1": 0.1, "nesterov": False},
         {"schedule": "cosine", "restarts": 3, "warmup": 0.1},
         {"model": "linear", "lr": 0.1, "batch": 8, "l1": 0.1, "l2": 0.1, "loss": "huber", "weights": "none"},
+        {"model": "linear", "loss": "quantile", "schedule": "cosine", "patience": 3, "clip": 1},
         {"model": "linear", "optimizer": "sgd", "schedule": "step", "momentum": 0.9, "patience": 3, "clip": 1},
         {"model": "gbdt", "lr": 0.1, "epochs": 50, "patience": 5, "loss": "quantile", "quantile": 0.1},
         {"model": "gbdt", "weights": "balanced", "norm": "none", "nesterov": False},

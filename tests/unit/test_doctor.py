@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from support.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 
 from bot.doctor import Check, answer, checks
-from shared.log.engine import open_log
+from shared.log.engine import SCHEMA_REVISION, open_log
 from shared.settings import Settings
 
 
@@ -60,7 +60,7 @@ def test_a_redis_that_is_away_is_named_without_its_password(settings: Settings) 
 def test_the_log_is_opened(settings: Settings) -> None:
     """A log that is there is opened and its revision named; one that cannot be is named with the variable."""
     open_log(settings.log_url)
-    assert by_name(settings)["Database"].detail.endswith("its tables are at revision 0001")
+    assert by_name(settings)["Database"].detail.endswith(f"its tables are at revision {SCHEMA_REVISION}")
     away = by_name(settings, database_url=SecretStr("postgresql://127.0.0.1:1/lml"))["Database"]
     assert away.ok is False
     assert "LML_DATABASE_URL" in away.fix

@@ -17,7 +17,7 @@ from bot.verbs.log import LogQuery
 from bot.verbs.show import Show
 from bot.verbs.status import Status
 from bot.words import from_arguments, split_words
-from shared.access import SHELL_VERBS, SLACK_VERBS
+from shared.access import ALLOWED, Source
 from shared.errors import RefusedWords
 from shared.specs import (
     Activation,
@@ -74,6 +74,7 @@ TRAIN_KEYS: dict[str, tuple[str, str, Any]] = {
     "time": ("2m", "time_s", 120.0),
     "split_seed": ("8", "split_seed", 8),
     "seed": ("7", "seed", 7),
+    "device": ("CPU", "device", "cpu"),
     "name": ("March", "name", "March"),
 }
 NEEDED = {"momentum": " optimizer=sgd", "nesterov": " optimizer=sgd", "restarts": " schedule=cosine"}
@@ -135,6 +136,7 @@ def test_train_alone_leaves_everything_to_the_worker() -> None:
         "text": (),
         "date": (),
         "number": (),
+        "device": "auto",
     }
 
 
@@ -399,8 +401,8 @@ def test_every_verb_has_examples_that_parse(name: str) -> None:
 
 def test_the_lists_of_verbs_are_one() -> None:
     """Grammar and access know the same verbs, and what only a shell has stands there only."""
-    assert set(VERB_NAMES) == SHELL_VERBS
-    assert {name for name in VERB_NAMES if not load_verb(name).shell_only} == SLACK_VERBS
+    assert {*VERB_NAMES, "probe"} == ALLOWED[Source.SHELL]  # a kind of run that is only submitted
+    assert {name for name in VERB_NAMES if not load_verb(name).shell_only} == ALLOWED[Source.SLACK]
 
 
 @pytest.mark.parametrize("shell", [True, False])

@@ -14,16 +14,20 @@ from shared.events import (
     AnyEvent,
     Cancelled,
     CancelRequested,
+    CheckpointSaved,
     DatasetRead,
     EpochDone,
     Event,
     Failed,
+    PriorityChanged,
     Queued,
     Released,
+    Resumed,
     Stage,
     StageStarted,
     Started,
     Succeeded,
+    WorkerMissing,
 )
 from shared.specs import (
     SPEC,
@@ -33,6 +37,7 @@ from shared.specs import (
     DescribeSpec,
     EvaluateSpec,
     PredictSpec,
+    ProbeSpec,
     Spec,
     TrainSpec,
     parents_of,
@@ -59,6 +64,10 @@ EVENTS: dict[str, AnyEvent] = {
     "succeeded": Succeeded(),
     "failed": Failed(problem=Problem("target_missing", "There is no column `chrned`.", "Did you mean `churned`?")),
     "cancelled": Cancelled(),
+    "checkpoint_saved": CheckpointSaved(),
+    "resumed": Resumed(detail="mlp, epoch 12"),
+    "priority_changed": PriorityChanged(priority="high", by="U0ADA"),
+    "worker_missing": WorkerMissing(device="gpu", length="long"),
 }
 SPECS: dict[str, AnySpec] = {
     "train": TrainSpec(
@@ -100,6 +109,7 @@ SPECS: dict[str, AnySpec] = {
         split_seed=8,
         group="customer",
         time_s=120.0,
+        device="gpu",
         name="March",
     ),
     "train_alone": TrainSpec(dataset="churn.csv"),
@@ -108,8 +118,9 @@ SPECS: dict[str, AnySpec] = {
     "evaluate": EvaluateSpec(run=42, dataset="march.csv"),
     "predict": PredictSpec(run=42, dataset="new.csv"),
     "compare": CompareSpec(runs=(41, 42)),
+    "probe": ProbeSpec(seconds=1.5),
 }
-SHAPES = {"train": 2, "train_alone": 2}
+SHAPES = {"train": 3, "train_alone": 3, "train_by_time": 2}
 """The number of the newest golden file of a spec, where its shape has changed."""
 STORED = [(EVENT, f"event_{name}_1", event) for name, event in EVENTS.items()]
 STORED += [(SPEC, f"spec_{name}_{SHAPES.get(name, 1)}", spec) for name, spec in SPECS.items()]

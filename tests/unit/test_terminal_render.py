@@ -21,6 +21,7 @@ from bot.terminal.main import run as run_command
 from bot.terminal.render import TerminalCard
 from bot.terminal.screen import Progress, Screen
 from shared.errors import LmlError, Problem, RefusedWords, unavailable
+from shared.log.forecast import Forecast
 from shared.log.runs import RunState
 
 MARKUP = "[bold]b[/bold] [/] [red [link=http://evil]x[/link] :fire: \\[x]"
@@ -266,8 +267,10 @@ def test_progress_without_a_terminal_says_each_thing_once() -> None:
     """Where no terminal is, each thing that changed is one line, and nothing is said twice."""
     on = console(width=30)
     progress = Progress(on, None)
-    view = View(run=_run(RunState.RUNNING), events=tuple(EVENTS), position=None)
-    progress.show(View(run=_run(RunState.QUEUED), events=(), position=2))
+    view = View(run=_run(RunState.RUNNING), events=tuple(EVENTS), expected=None)
+    progress.show(
+        View(run=_run(RunState.QUEUED), events=(), expected=Forecast(position=2, starts_in_s=None, ends_in_s=None))
+    )
     progress.show(view)
     progress.show(view)
     assert isinstance(on.file, StringIO)
@@ -282,7 +285,9 @@ def test_progress_without_a_terminal_says_each_thing_once() -> None:
 def test_progress_of_json_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json the progress is on stderr, so that stdout holds the one line only."""
     with Screen(json=True).progress() as progress:
-        progress.show(View(run=_run(RunState.QUEUED), events=(), position=2))
+        progress.show(
+            View(run=_run(RunState.QUEUED), events=(), expected=Forecast(position=2, starts_in_s=None, ends_in_s=None))
+        )
     out, err = lines_of(capsys)
     assert (out, err) == ([], ["Run 42: Queue: number 2 in the queue"])
 

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from shared.events import AnyEvent
 from shared.specs import AnySpec
+
+if TYPE_CHECKING:  # a process that only looks up what a job needs does without the core
+    from workers.core.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Bench:
     """An empty folder; every file that is in it in the end becomes an artifact."""
     report: Callable[[AnyEvent], None]
     should_stop: Callable[[], bool]
+    checkpoints: "Checkpoints | None" = None
+    """Where the job keeps what it has learnt, and what earlier attempts have left; None: it keeps nothing."""
 
 
 class Job(Protocol):

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 from slack_sdk import WebClient
@@ -15,9 +14,10 @@ from support.deadline import until
 from support.fake_slack import APP_TOKEN, BOT_TOKEN, TEAM, FakeSlack
 from support.fake_socket import FakeSocket
 
+from bot.http.server import listen
 from bot.slack.app import build_app
 from bot.slack.command import CommandDesk
-from bot.slack.transport import listen, serve_socket_mode
+from bot.slack.side import socket_mode
 from shared.blobs import BlobStore
 from shared.errors import ServiceUnavailable
 from shared.log.engine import Log
@@ -126,20 +126,12 @@ def test_socket_mode_answers(
     """A command over Socket Mode is written and acknowledged on the same connection, opened with the app token."""
     desk = CommandDesk(settings, log, store, team_id=TEAM, written=lambda: None)
     app = build_app(client, desk, signing_secret=None)
-    stopping, ready = Event(), Event()
-    serving = Thread(
-        target=serve_socket_mode, args=(app, settings), kwargs={"stopping": stopping, "ready": ready.set}, daemon=True
-    )
-    serving.start()
-    assert ready.wait(10)
-    assert socket_end.connected.wait(10)
-    envelope = socket_end.send_command(command("train churn.csv"))
-    until(lambda: envelope in socket_end.acknowledged)
+    with socket_mode(app, settings):
+        assert socket_end.connected.wait(10)
+        envelope = socket_end.send_command(command("train churn.csv"))
+        until(lambda: envelope in socket_end.acknowledged)
     assert socket_end.acknowledged[envelope]["text"] == "Run 1 is written: train churn.csv. Its card follows here."
     assert slack.called("apps.connections.open")
-    stopping.set()
-    serving.join(10)
-    assert not serving.is_alive()
     desk.close()
 
 
@@ -170,8 +162,8 @@ def test_secrets_do_not_reach_the_log() -> None:
 
     from bot.__main__ import _NoSecrets
 
-    line = "token xoxb-1-abc, xapp-1-A, redis://:pass@host/0 and postgresql://ada:pw@db/x"
+    line = f"token xoxb-1-abc, xapp-1-A, lml_{'x' * 43}, redis://:pass@host/0 and postgresql://ada:pw@db/x"
     record = logging.LogRecord("x", logging.INFO, "", 0, line, None, None)
     assert _NoSecrets("%(message)s").format(record) == (
-        "token [secret], [secret], redis://[secret]@host/0 and postgresql://[secret]@db/x"
+        "token [secret], [secret], [secret], redis://[secret]@host/0 and postgresql://[secret]@db/x"
     )

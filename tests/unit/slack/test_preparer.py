@@ -30,7 +30,7 @@ class Bell:
     def ring(self, run: int) -> None:
         if self.away:
             raise unavailable("redis_unavailable", "Redis at nowhere does not answer: refused.", "Start it.")
-        self.rung.append(run)
+        self.rung.append(run.id)
 
 
 @pytest.fixture
@@ -193,3 +193,55 @@ def test_the_threads_wake_when_a_run_is_written(
     preparer.wake()
     until(lambda: bell.rung == [first, second])
     preparer.stop()
+
+
+def of_service(log: Log, number: int) -> None:
+    """Let a run be one that a service asked for."""
+    with log.write() as connection:
+        connection.execute(
+            update(tables.runs)
+            .where(tables.runs.c.id == number)
+            .values(source="service", requested_by="service:billing", channel_id=None)
+        )
+
+
+def test_runs_of_services_need_no_chat(
+    settings: Settings, slack: FakeSlack, log: Log, make_preparer: Callable[[], Preparer], make_run: Callable[..., int]
+) -> None:
+    """A service's dataset is a file of the datasets folder: Slack is not asked for it."""
+    settings.datasets_folder.mkdir(parents=True)
+    (settings.datasets_folder / "churn.csv").write_bytes(CSV)
+    number = make_run(card=False)
+    of_service(log, number)
+    assert make_preparer().prepare_next()
+    assert run_of(log, number).state == "queued"
+    assert slack.calls == []
+
+
+def test_a_bot_without_a_chat_leaves_its_runs(
+    settings: Settings, log: Log, store: BlobStore, bell: Bell, make_run: Callable[..., int]
+) -> None:
+    """A bot that does not reach Slack prepares runs of services only."""
+    settings.datasets_folder.mkdir(parents=True)
+    (settings.datasets_folder / "churn.csv").write_bytes(CSV)
+    of_chat, mine = make_run(), make_run()
+    of_service(log, mine)
+    preparer = Preparer(settings, log, store, doorbell=bell)  # type: ignore[arg-type]  # it has the one method that is used
+    assert preparer.prepare_next()
+    assert not preparer.prepare_next()
+    assert (run_of(log, of_chat).state, run_of(log, mine).state) == ("preparing", "queued")
+    assert bell.rung == [mine]
+
+
+def test_a_redis_that_is_away_is_left_alone_for_a_while(
+    slack: FakeSlack, log: Log, bell: Bell, make_preparer: Callable[[], Preparer], make_run: Callable[..., int]
+) -> None:
+    """After a ring that failed the next runs are queued without one, so that none waits behind a Redis that hangs."""
+    slack.share("churn.csv", CSV)
+    numbers, preparer = [make_run(), make_run()], make_preparer()
+    bell.away = True
+    preparer.prepare_next()
+    bell.away = False
+    preparer.prepare_next()
+    assert [run_of(log, number).state for number in numbers] == ["queued", "queued"]
+    assert bell.rung == []

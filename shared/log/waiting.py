@@ -1,0 +1,91 @@
+"""What a sweep asks of the log: runs that wait too long, are past their deadline, or have no worker to wait for."""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, and_, or_, select, update
+
+from shared.errors import Problem
+from shared.events import WorkerMissing
+from shared.log import tables
+from shared.log.engine import now
+from shared.log.runs import append_event, fail_waiting
+from shared.log.states import ENDED, WAITING, RunState
+from shared.log.workers import live_slots
+from shared.specs import Device
+from shared.work import Length
+
+MISSED_AFTER_S = 60.0
+"""How long a run waits before its owner is told that no worker takes its class of work."""
+_AT_ONCE = 200
+"""How many runs one transaction writes to, so that none takes long."""
+
+
+def longer_than(connection: Connection, *, seconds: float) -> list[tuple[int, Device, Length]]:
+    """The runs that have waited for so long that their doorbell may be lost, and their class of work."""
+    runs, before = tables.runs.c, now(connection) - timedelta(seconds=seconds)
+    rows = connection.execute(
+        select(runs.id, runs.device, runs.length)
+        .where(runs.state == RunState.QUEUED.value, runs.queued_at < before)
+        .order_by(runs.id)
+    )
+    return [(row.id, Device(row.device), Length(row.length)) for row in rows]
+
+
+def end_late(connection: Connection) -> list[int]:
+    """End the waiting runs whose deadline has passed; returns their numbers."""
+    runs, moment = tables.runs.c, now(connection)
+    late = connection.execute(
+        select(runs.id, runs.deadline_at)
+        .where(runs.state.in_([state.value for state in WAITING]), runs.deadline_at < moment)
+        .limit(_AT_ONCE)
+    ).all()
+    return [row.id for row in late if fail_waiting(connection, row.id, _late(row.deadline_at.isoformat()))]
+
+
+def tell_worker_missing(connection: Connection) -> list[int]:
+    """Tell the owners of runs that have waited a minute, once, that no worker lives that takes them."""
+    runs, moment = tables.runs.c, now(connection)
+    slots = live_slots(connection, moment)
+    lonely = [
+        and_(runs.device == device.value, runs.length == length.value)
+        for device in Device
+        for length in Length
+        if not any(slot.takes(device, length) for slot in slots)
+    ]
+    if not lonely:
+        return []
+    rows = connection.execute(
+        select(runs.id, runs.device, runs.length)
+        .where(
+            runs.state == RunState.QUEUED.value,
+            runs.notice.is_(None),
+            runs.queued_at < moment - timedelta(seconds=MISSED_AFTER_S),
+            or_(*lonely),
+        )
+        .limit(_AT_ONCE)
+    ).all()
+    for row in rows:
+        connection.execute(update(tables.runs).where(runs.id == row.id).values(notice="worker_missing"))
+        append_event(connection, row.id, WorkerMissing(device=row.device, length=row.length))
+    return [row.id for row in rows]
+
+
+def checkpoints_to_forget(connection: Connection, *, days: int) -> list[int]:
+    """The runs that ended so many days ago, within a day, whose checkpoints nobody needs any more."""
+    runs, before = tables.runs.c, now(connection) - timedelta(days=days)
+    rows = connection.execute(
+        select(runs.id).where(
+            runs.state.in_([state.value for state in ENDED]),
+            runs.ended_at < before,
+            runs.ended_at > before - timedelta(days=1),
+        )
+    )
+    return list(rows.scalars())
+
+
+def _late(deadline: str) -> Problem:
+    return Problem(
+        code="deadline_passed",
+        message=f"The run was to end by {deadline}, and had not started by then.",
+        hint="Submit it again with a later deadline or a higher priority; `status` says how long runs wait.",
+    )
