@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench chaos clean
 
 help: ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -29,7 +29,11 @@ bench: $(VENV)/bench.stamp ## Measure what we claim about speed and quality, bes
 	@$(BIN)/python benchmarks/reading.py
 	@$(BIN)/python benchmarks/training_speed.py
 	@$(BIN)/python benchmarks/gpu.py
+	@$(BIN)/python benchmarks/run_queue.py
 	@$(BIN)/python benchmarks/quality.py
+
+chaos: $(VENV)/dev.stamp ## Break workers, Redis and the bot under 200 runs, for some ten minutes, and look at what came out.
+	@PYTHONPATH=tests $(BIN)/python -m chaos
 
 clean: ## Remove the set-up.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
