@@ -74,7 +74,8 @@ def take_down(settings: Settings, screen: Screen) -> int:
                 f"Its words are in {stack.keeper_log()}.",
             )
         time.sleep(0.05)
-    screen.answer(Answer(card=Card(title="Stopped"), envelope=envelope("down", "succeeded")))
+    card = Card(title="Stopped", notes=("Runs that were not finished wait for the next `lml up`.",))
+    screen.answer(Answer(card=card, envelope=envelope("down", "succeeded")))
     return ExitCode.SUCCEEDED
 
 

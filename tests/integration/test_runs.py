@@ -330,9 +330,11 @@ def test_a_full_disk_fails_the_run_before_it_begins(make_place: MakePlace, table
     assert f"{2**62:,}" in answer["error"]["message"]
 
 
-def test_every_public_table_beats_its_baseline(place: Place, shared_data: Path) -> None:
-    """Each file of the public tables, as its index names target and task, succeeds better than without features."""
+def test_public_tables_beat_their_baselines(place: Place, shared_data: Path) -> None:
+    """A table of each task, as the index names it, succeeds better than without features (all: unit/core/test_train)."""
     for entry in json.loads((shared_data / "index.json").read_text()):
+        if entry["name"] not in ("titanic", "penguins", "insurance"):
+            continue
         words = (f"target={entry['target']}", f"task={entry['task']}", "time=20s")
         run = ended(place, submitted(place, "train", str(shared_data / f"{entry['name']}.csv"), *words), within_s=120)
         assert run.state is runs.RunState.SUCCEEDED, run.problem
