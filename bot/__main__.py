@@ -1,7 +1,5 @@
 """The bot process, `python -m bot`: answers Slack and other services, prepares datasets, tells of what happens."""
 
-import logging
-import re
 import signal
 import sys
 import time
@@ -11,6 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from shared.errors import LmlError, Problem, RefusedWords, unavailable
+from shared.logs import log_to_stderr
 from shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -21,19 +20,16 @@ if TYPE_CHECKING:
     from shared.blobs import BlobStore
     from shared.log.engine import Log
 
-_SECRETS = re.compile(
-    r"xox[a-z]-[A-Za-z0-9-]+|xapp-[A-Za-z0-9-]+|lml_[\w-]{20,}|whsec_[\w+/=]{20,}|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"
-)
-
 
 def main() -> int:
     """Run until told to stop; the exit code."""
-    _log_to_stderr()
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        run(load_settings(), stopping)
+        settings = load_settings()
+        log_to_stderr("bot", as_json=settings.log == "json")
+        run(settings, stopping)
     except LmlError as error:
         print(error, file=sys.stderr, flush=True)
         return 2 if isinstance(error, RefusedWords) else 1
@@ -179,22 +175,6 @@ def _wait(stopping: Event, server: "Server | None") -> None:
         time.sleep(0.1)
         if server is not None and not server.serves:
             raise unavailable("bot_unavailable", "The bot's HTTP server has ended.", "The bot's log says why.")
-
-
-class _NoSecrets(logging.Formatter):
-    """Whatever a library logs, tokens and passwords do not leave the process."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, its traceback included, without secrets."""
-        return _SECRETS.sub("[secret]", super().format(record))
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_NoSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for chatty in ("alembic", "uvicorn.error"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,37 @@
 
 from typing import TYPE_CHECKING, Any
 
-from shared.wire import EVENTS_STREAM, EVENTS_STREAM_LENGTH
+from shared.wire import EMPTY_DOORBELLS, EVENTS_STREAM, EVENTS_STREAM_LENGTH, LOG_ANSWERS
 
 if TYPE_CHECKING:
     from redis import Redis
 
 
-def connect(redis_url: str) -> "Redis":
+def connect(redis_url: str, *, timeout_s: float = 2.0) -> "Redis":
     """A client with time limits, so that a Redis that hangs never hangs its caller."""
     from redis import Redis
 
-    return Redis.from_url(redis_url, socket_connect_timeout=3, socket_timeout=5, decode_responses=True)
+    return Redis.from_url(redis_url, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, decode_responses=True)
 
 
 def ring(client: "Redis", run: int) -> None:
     """Tell whoever listens that a run has a new event."""
     client.xadd(EVENTS_STREAM, {"run": run}, maxlen=EVENTS_STREAM_LENGTH, approximate=True)
+
+
+def found_nothing(client: "Redis") -> None:
+    """Count a doorbell for which no run waited."""
+    client.incr(EMPTY_DOORBELLS)
+
+
+def say_log_answers(client: "Redis", *, seconds: float) -> None:
+    """Say, for so long, that the log answers someone."""
+    client.set(LOG_ANSWERS, 1, px=int(seconds * 1000))
+
+
+def log_answers(client: "Redis") -> bool:
+    """Whether someone has said so."""
+    return bool(client.exists(LOG_ANSWERS))
 
 
 def last_ring(client: "Redis") -> str:

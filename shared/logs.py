@@ -12,7 +12,7 @@ from typing import Any
 
 _ABOUT: ContextVar[dict[str, int] | None] = ContextVar("about", default=None)
 _SECRETS = re.compile(
-    r"xox[a-z]-[A-Za-z0-9-]+|xapp-[A-Za-z0-9-]+|lml_[A-Za-z0-9_-]{20,}|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"
+    r"xox[a-z]-[A-Za-z0-9-]+|xapp-[A-Za-z0-9-]+|lml_[A-Za-z0-9_-]{20,}|whsec_[A-Za-z0-9+/=]+|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"
 )
 
 

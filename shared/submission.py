@@ -5,7 +5,10 @@ acknowledgement; `prepare` moves bytes and belongs behind it; then the door ring
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -20,6 +23,7 @@ from shared.datasets.resolve import locate
 from shared.errors import LmlError, Problem, RefusedWords, RunFailed, one_problem, refused
 from shared.log import cards, runs
 from shared.log.engine import Log, now
+from shared.log.preparing import PREPARING_LEASE_S, begin_preparing
 from shared.log.quotas import Limits, require_place
 from shared.log.runs import NewRun, Run, RunState
 from shared.log.services import request_webhook
@@ -136,8 +140,10 @@ def prepare(
         run = runs.get(connection, number)
     if run.state is not RunState.PREPARING:
         return False
+    if run.source is Source.SHELL:
+        _say_at_it(log, number)
     try:
-        blob = None if dataset_of(run.spec) is None else _ingest(store, settings, run, base, fetch)
+        blob = None if dataset_of(run.spec) is None else _ingest(log, store, settings, run, base, fetch)
     except LmlError as error:
         fail(log, number, error)
         return False
@@ -156,7 +162,9 @@ def fail(log: Log, number: int, error: LmlError) -> None:
         runs.fail_waiting(connection, number, one_problem(error.problems))
 
 
-def _ingest(store: BlobStore, settings: Settings, run: Run, base: Path | None, fetch: Fetch | None) -> Blob:
+def _ingest(
+    log: Log, store: BlobStore, settings: Settings, run: Run, base: Path | None, fetch: Fetch | None
+) -> Blob:
     require_free_space(settings.home_folder, min_free_bytes=settings.min_free_bytes)
     known = (run.dataset_source or {}).get("sha256")
     if known is not None:  # the dataset of a run that is done again
@@ -170,7 +178,23 @@ def _ingest(store: BlobStore, settings: Settings, run: Run, base: Path | None, f
     require_free_space(settings.home_folder, min_free_bytes=room_bytes)
     with path.open("rb") as stream:
         chunks = iter(lambda: stream.read(1024 * 1024), b"")
-        return store.put_chunks(chunks, max_bytes=settings.max_dataset_bytes)
+        return store.put_chunks(_kept_up(log, run, chunks), max_bytes=settings.max_dataset_bytes)
+
+
+def _kept_up(log: Log, run: Run, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks; from time to time the log hears that someone brings them."""
+    again_at = time.monotonic() + PREPARING_LEASE_S / 3
+    for chunk in chunks:
+        yield chunk
+        if run.source is Source.SHELL and time.monotonic() > again_at:
+            _say_at_it(log, run.id)
+            again_at = time.monotonic() + PREPARING_LEASE_S / 3
+
+
+def _say_at_it(log: Log, number: int) -> None:
+    """A command that dies takes its run with it: the sweep ends a run that nobody has been at for a while."""
+    with log.write() as connection:
+        begin_preparing(connection, number, owner=f"{socket.gethostname()}:{os.getpid()}")
 
 
 def _require_plain_name(principal: Principal, spec: AnySpec) -> None:
@@ -224,7 +248,7 @@ def _require_same(known: Run, asked: Submission) -> None:
 def _digest(asked: Submission) -> str:
     """What tells one request from another."""
     deadline = None if asked.deadline_at is None else asked.deadline_at.timestamp()
-    told = (asked.priority.word, deadline, asked.batch, list(asked.tags), asked.card_channel)
+    told = (asked.priority.word, deadline, asked.batch, list(asked.tags), asked.card_channel, asked.webhook_url)
     return sha256(json.dumps([asked.spec.model_dump(mode="json"), *told], sort_keys=True).encode()).hexdigest()
 
 

@@ -23,6 +23,9 @@ EVENTS_STREAM = "lml:events"
 EMPTY_DOORBELLS = "lml:doorbells:empty"
 """The Redis counter of doorbells for which no run waited."""
 
+LOG_ANSWERS = "lml:log:answers"
+"""There while a sweep reaches the log: whoever cannot is cut off, and not everybody."""
+
 EVENTS_STREAM_LENGTH = 1_000
 """About how many rings the stream keeps."""
 

@@ -103,6 +103,7 @@ def _recorded(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, s
     try:
         try:
             outcome = _outcome(settings, log, run, reporter, folder=folder, should_stop=should_stop)
+            reporter.write(lambda connection: attempts.succeed(connection, attempt, outcome))
         except (RunStopped, FenceLost, ServiceUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - the border: every error becomes a Failed event that people can read
@@ -110,7 +111,6 @@ def _recorded(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, s
             shutil.rmtree(folder, ignore_errors=True)  # on a full disk this makes the room that the log needs
             reporter.write(lambda connection: attempts.fail(connection, attempt, problem))
         else:
-            reporter.write(lambda connection: attempts.succeed(connection, attempt, outcome))
             shutil.rmtree(settings.checkpoints_folder / str(run.id), ignore_errors=True)
     except RunStopped:
         return Exit.STOPPED

@@ -6,6 +6,7 @@ What is bad goes to `lml.rejected` with its reasons. While the log or Redis is a
 """
 
 import logging
+import secrets
 import signal
 import sys
 import time
@@ -25,6 +26,7 @@ from shared.log.engine import Log
 from shared.log.quotas import SERVICE
 from shared.log.services import team_of, webhook_of
 from shared.log.workers import take_lock
+from shared.logs import log_to_stderr
 from shared.secrets import secret_of
 from shared.settings import Settings, load_settings
 from shared.work import Priority
@@ -44,7 +46,8 @@ class Intake:
     """Takes one message after another."""
 
     def __init__(self, settings: Settings, log: Log, owner: str) -> None:
-        self._settings, self._log, self._owner = settings, log, owner
+        self._settings, self._log = settings, log
+        self._owner = f"{owner}/{secrets.token_hex(4)}"  # containers may share a name and a process number
         self._list = IntakeList(settings.require_redis_url())
         self._preparing = Preparing(settings, log, owner)
         self._stopping = Event()
@@ -189,9 +192,9 @@ class Intake:
 
 def main(owner: str | None = None) -> int:
     """Take messages until a signal; the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s intake %(message)s")
     try:
         settings = load_settings()
+        log_to_stderr("intake", as_json=settings.log == "json")
         settings.require_redis_url()
         log = Log(settings.log_url)
     except LmlError as error:

@@ -16,15 +16,13 @@ from shared.blobs import BlobStore
 from shared.errors import LmlError, failed
 from shared.log import runs
 from shared.log.engine import Log
-from shared.log.preparing import take_preparing
+from shared.log.preparing import PREPARING_LEASE_S, take_preparing
 from shared.log.runs import Run
 from shared.settings import Settings
 from shared.wire import doorbell_queue
 from workers.ringing import doorbell_app, ring
 
 logger = logging.getLogger(__name__)
-
-LEASE_S = 60.0
 
 
 class Preparing:
@@ -56,7 +54,7 @@ class Preparing:
     def prepare_next(self) -> bool:
         """Prepare the oldest run that waits for it; False when none does."""
         with self._log.write() as connection:
-            run = take_preparing(connection, owner=self._owner, lease_s=LEASE_S, sources=(Source.SERVICE,))
+            run = take_preparing(connection, owner=self._owner, lease_s=PREPARING_LEASE_S, sources=(Source.SERVICE,))
         if run is None:
             return False
         if self._prepare(run):

@@ -23,6 +23,8 @@ RETRY_S = (0.2, 1.0, 3.0, 5.0, *[10.0] * 60)
 """How long an outcome waits between its tries while the log is away: ten minutes in all."""
 AWAY_S = 5.0
 """How long progress is not written after the log did not answer."""
+BELL_TIMEOUT_S = 0.5
+"""How long training waits for a Redis that is frozen, once in `SILENT_S`."""
 SILENT_S = 30.0
 """How long the bell is not rung after Redis did not answer."""
 
@@ -37,7 +39,7 @@ class Reporter:
     def __init__(self, log: Log, attempt: Attempt, *, redis_url: str) -> None:
         self.log = log
         self.attempt = attempt
-        self._redis = bell.connect(redis_url)
+        self._redis = bell.connect(redis_url, timeout_s=BELL_TIMEOUT_S)
         self._waiting: list[AnyEvent] = []
         self._not_before = self._silent_until = 0.0
 

@@ -10,12 +10,12 @@ import select
 import shutil
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from redis import RedisError
+from redis import Redis, RedisError
 
 from shared import bell
 from shared.errors import Problem, ServiceUnavailable
@@ -54,6 +54,8 @@ def run_next(settings: Settings, slot: Slot, *, rung_on: str | None = None, drai
     log = Log(settings.log_url)
     claimed = claim(log, settings, slot)
     if claimed is None:
+        with _bell(settings) as client:
+            bell.found_nothing(client)
         return None
     attempt, run = claimed
     passed_over = rung_on if rung_on not in (None, doorbell_queue(run.device, run.length)) else None
@@ -71,11 +73,16 @@ def run_next(settings: Settings, slot: Slot, *, rung_on: str | None = None, drai
             _settle(log, attempt, ended, settings)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    with suppress(RedisError):
-        client = bell.connect(settings.require_redis_url())
+    with _bell(settings) as client:
         bell.ring(client, attempt.run)
-        client.close()
     return attempt.run
+
+
+@contextmanager
+def _bell(settings: Settings) -> Iterator["Redis"]:
+    """Redis for a moment; what it does not answer is not missed."""
+    with suppress(RedisError), bell.connect(settings.require_redis_url()) as client:
+        yield client
 
 
 def _gpu_of(slot: Slot, run: Run) -> str:
@@ -96,7 +103,8 @@ class _Watch:
         self.draining = draining
         self.asked: str | None = None
         self.kill_at = float("inf")
-        self.renew_at = time.monotonic() + settings.lease_s / 3
+        self.away_since: float | None = None
+        self.renewed_at = time.monotonic()
         self.time_up_at = time.monotonic() + (settings.max_run_s or float("inf"))
 
     def until_ended(self) -> Ended:
@@ -142,15 +150,30 @@ class _Watch:
             with self.log.read() as connection:
                 if attempts.cancel_requested(connection, self.attempt):
                     return "cancel"
-            if time.monotonic() >= self.renew_at:
+            if time.monotonic() >= self.renewed_at + self.settings.lease_s / 3:
                 with self.log.write() as connection:
                     attempts.renew(connection, self.attempt, lease_s=self.settings.lease_s)
-                self.renew_at = time.monotonic() + self.settings.lease_s / 3
+                self.renewed_at = time.monotonic()
+            self.away_since = None
         except FenceLost:
             return self._fence_lost()
         except ServiceUnavailable as error:
-            # The log answers nobody, so nobody can take the run either; the child goes on.
+            return self._away(error)
+        return "drain" if self.draining() else None
+
+    def _away(self, error: ServiceUnavailable) -> str | None:
+        """The log does not answer. If it answers nobody, nobody can take the run either, and the child goes on; if it
+        answers others, they take the run once its lease has passed, so the child ends by then.
+        """
+        moment = time.monotonic()
+        if self.away_since is None:
+            self.away_since = moment
             logger.warning("%s", error)
+        if moment > self.renewed_at + self.settings.lease_s:
+            with _bell(self.settings) as client:
+                if bell.log_answers(client):
+                    logger.warning("the log answers others; this attempt is theirs now")
+                    return "fence"
         return "drain" if self.draining() else None
 
     def _fence_lost(self) -> str | None:

@@ -7,19 +7,21 @@ claim. Of several sweeps one at a time does all this, under a lock in the log.
 
 import json
 import logging
+import secrets
 import shutil
 import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from shared import bell
-from shared.errors import LmlError, ServiceUnavailable
+from shared.errors import LmlError
 from shared.log import attempts, waiting
 from shared.log.engine import Log
 from shared.log.workers import gone, seen, take_lock
@@ -29,6 +31,9 @@ from shared.wire import doorbell_queue
 from shared.work import Slot
 from workers.intake_child import IntakeChild
 from workers.ringing import doorbell_app, ring
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -45,31 +50,28 @@ class Sweep:
         self.log = Log(settings.log_url)
         self.app = doorbell_app(settings.require_redis_url())
         self.intake = IntakeChild(self.log, worker)
-        self._wait_until = 0.0
-        self._away = False
+        self._owner = f"{worker}/{secrets.token_hex(4)}"  # containers may share a name and a process number
+        self._got_through_at = self._wait_until = _elapsed_s()
 
     def round(self) -> int:
         """One round; returns how many doorbells it rang.
 
-        While the log answers nobody, no lease can be renewed: after that every worker gets a whole lease to do so.
+        While the log is slow or away, no lease can be renewed, and while a machine sleeps neither: after that every
+        worker gets a whole lease to do so.
         """
-        try:
-            with self.log.write() as connection:
-                seen(connection, self.worker, self.slots)
-                mine = take_lock(connection, "sweep", owner=self.worker, seconds=3 * EVERY_S)
-        except ServiceUnavailable:
-            self._away = True
-            raise
-        if self._away:
-            self._away = False
-            self._wait_until = time.monotonic() + self.settings.lease_s
+        with self.log.write() as connection:
+            seen(connection, self.worker, self.slots)
+            mine = take_lock(connection, "sweep", owner=self._owner, seconds=3 * EVERY_S)
+        if _elapsed_s() > self._got_through_at + EVERY_S + self.settings.lease_s / 3:
+            self._wait_until = _elapsed_s() + self.settings.lease_s
+        self._say_log_answers()
         self.intake.keep()
-        if not mine:
-            return 0
-        if time.monotonic() >= self._wait_until:
+        if mine and _elapsed_s() >= self._wait_until:
             self._release_lapsed()
-        self._tell()
-        return self._ring_lost()
+        if mine:
+            self._tell()
+        self._got_through_at = _elapsed_s()
+        return self._ring_lost() if mine else 0
 
     def stop(self) -> None:
         """Say that the worker is gone."""
@@ -77,21 +79,34 @@ class Sweep:
         with self.log.write() as connection:
             gone(connection, self.worker)
 
+    def _say_log_answers(self) -> None:
+        with suppress(RedisError), bell.connect(self.settings.require_redis_url()) as client:
+            bell.say_log_answers(client, seconds=3 * EVERY_S)
+
     def _release_lapsed(self) -> None:
-        with self.log.write() as connection:
-            lapsed = attempts.release_lapsed(connection, lease_s=self.settings.lease_s)
-        for run in lapsed:
+        for run in self._each(lambda connection: attempts.release_lapsed(connection, lease_s=self.settings.lease_s)):
             logger.warning("run %d: its lease has passed; it waits again", run)
 
     def _tell(self) -> None:
-        with self.log.write() as connection:
-            late = waiting.end_late(connection)
-            waiting.tell_worker_missing(connection)
-            old = waiting.checkpoints_to_forget(connection, days=CHECKPOINTS_KEPT_DAYS)
-        for run in late:
+        for run in self._each(waiting.end_late):
             logger.info("run %d: its deadline has passed", run)
+        for run in self._each(waiting.end_abandoned):
+            logger.info("run %d: its command has ended before it had brought the dataset", run)
+        for run in self._each(waiting.tell_worker_missing):
+            logger.info("run %d: no worker takes it", run)
+        with self.log.read() as connection:
+            old = waiting.checkpoints_to_forget(connection, days=CHECKPOINTS_KEPT_DAYS)
         for run in old:
             shutil.rmtree(self.settings.checkpoints_folder / str(run), ignore_errors=True)
+
+    def _each(self, change: "Callable[[Connection], list[int]]") -> Iterator[int]:
+        """The runs that a change has met, some in each transaction, so that none takes long."""
+        while True:
+            with self.log.write() as connection:
+                met = change(connection)
+            yield from met
+            if not met:
+                return
 
     def _ring_lost(self) -> int:
         with self.log.read() as connection:
@@ -127,6 +142,11 @@ def main(worker: str, slots: Sequence[Slot]) -> int:
             sweep.stop()
         except LmlError as error:
             logger.warning("the log was not told: %s", error)
+
+
+def _elapsed_s() -> float:
+    """A clock that nobody sets and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _slots(plain: str) -> list[Slot]:

@@ -16,13 +16,12 @@ from shared.blobs import BlobStore
 from shared.errors import LmlError, failed
 from shared.log import runs
 from shared.log.engine import Log
-from shared.log.preparing import keep_preparing, take_preparing
+from shared.log.preparing import PREPARING_LEASE_S, keep_preparing, take_preparing
 from shared.log.runs import Run, RunState
 from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 60.0
 QUIET_S = 5.0
 """For how long nothing is rung for after Redis did not answer: each such ring waits for seconds, and runs behind it."""
 
@@ -76,7 +75,7 @@ class Preparer:
     def prepare_next(self) -> bool:
         """Prepare the oldest run that waits for it; False when none does."""
         with self._log.write() as connection:
-            run = take_preparing(connection, owner=self._owner, lease_s=LEASE_S, sources=self._sources)
+            run = take_preparing(connection, owner=self._owner, lease_s=PREPARING_LEASE_S, sources=self._sources)
         if run is None:
             return False
         try:
@@ -103,7 +102,7 @@ class Preparer:
 
     def _keep(self, run: int) -> None:
         with self._log.write() as connection:
-            kept = keep_preparing(connection, run, owner=self._owner, lease_s=LEASE_S)
+            kept = keep_preparing(connection, run, owner=self._owner, lease_s=PREPARING_LEASE_S)
             if not kept and runs.get(connection, run).state is not RunState.PREPARING:
                 raise failed("not_preparing", f"Run {run} was ended while its dataset came.")
 

@@ -14,10 +14,11 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 from shared.errors import Problem
 from shared.events import AnyEvent, Cancelled, CheckpointSaved, EpochDone, Failed, Released, Started, Succeeded
 from shared.log import tables
-from shared.log.engine import now
+from shared.log.engine import now, one_at_a_time
 from shared.log.order import Group, count_slot_seconds, ranked, waits
 from shared.log.quotas import Limits
 from shared.log.runs import Artifact, Run, RunState, append_event, get
+from shared.specs import Device
 from shared.work import Slot
 
 ANY_SLOT, NO_LIMITS = Slot(), Limits()
@@ -49,7 +50,11 @@ class Outcome:
 def claim(
     connection: Connection, *, worker: str, lease_s: float, slot: Slot = ANY_SLOT, limits: Limits = NO_LIMITS
 ) -> tuple[Attempt, Run] | None:
-    """Take the best waiting run for a slot under a lease (`order`); None when nothing waits that may have it."""
+    """Take the best waiting run for a slot under a lease (`order`); None when nothing waits that may have it.
+
+    One claim at a time, so that none decides by what another is just changing.
+    """
+    one_at_a_time(connection, "claim")
     moment, runs = now(connection), tables.runs.c
     for group in ranked(connection, slot, moment, limits):
         number = _locked(connection, slot, group)
@@ -76,7 +81,7 @@ def claim(
                 team_id=team_id,
                 requested_by=requested_by,
                 worker=worker,
-                device=slot.device.value,
+                device=Device.CPU.value if group.on_cpu else slot.device.value,
                 started_at=moment,
             )
         )
@@ -89,7 +94,13 @@ def _locked(connection: Connection, slot: Slot, group: Group) -> int | None:
     """The oldest run of a group that no other claim holds."""
     runs = tables.runs.c
     team_id, requested_by = group.requester
-    of_group = and_(runs.team_id == team_id, runs.requested_by == requested_by, runs.priority == group.given)
+    on_cpu = runs.device == Device.CPU.value
+    of_group = and_(
+        runs.team_id == team_id,
+        runs.requested_by == requested_by,
+        runs.priority == group.given,
+        on_cpu if group.on_cpu else ~on_cpu,
+    )
     for which in (runs.id == group.first, of_group):  # nearly always the first, and that is found by its number
         number: int | None = connection.execute(
             select(runs.id).where(waits(slot), which).order_by(runs.id).limit(1).with_for_update(skip_locked=True)
@@ -104,11 +115,10 @@ def renew(connection: Connection, attempt: Attempt, *, lease_s: float) -> None:
     _change(connection, attempt, lease_until=now(connection) + timedelta(seconds=lease_s))
 
 
-def cancel_requested(connection: Connection, attempt: Attempt) -> bool:
-    """Whether someone asked for this run to stop."""
-    asked: bool | None = connection.execute(
-        select(tables.runs.c.cancel_requested).where(_mine(attempt))
-    ).scalar_one_or_none()
+def cancel_requested(connection: Connection, attempt: Attempt, *, holding: bool = False) -> bool:
+    """Whether someone asked for this run to stop; `holding` it, nobody can until the block ends."""
+    wish = select(tables.runs.c.cancel_requested).where(_mine(attempt))
+    asked: bool | None = connection.execute(wish.with_for_update() if holding else wish).scalar_one_or_none()
     if asked is None:
         raise FenceLost
     return asked
@@ -160,7 +170,10 @@ def cancelled(connection: Connection, attempt: Attempt) -> None:
 
 
 def release(connection: Connection, attempt: Attempt, *, reason: str, outcome: str = "released", **values: Any) -> None:
-    """Give the run back: it waits for another worker. Raises `FenceLost`."""
+    """Give the run back: it waits for another worker, unless someone has asked for its end. Raises `FenceLost`."""
+    if cancel_requested(connection, attempt, holding=True):
+        cancelled(connection, attempt)
+        return
     _change(connection, attempt, state=RunState.QUEUED.value, lease_until=None, worker=None, **values)
     _close(connection, attempt, outcome)
     append_event(connection, attempt.run, Released(reason=reason))
@@ -179,8 +192,8 @@ def crash(connection: Connection, attempt: Attempt, problem: Problem, *, most: i
         release(connection, attempt, reason=problem.message, outcome="crashed", crashes=crashes + 1)
 
 
-def release_lapsed(connection: Connection, *, lease_s: float | None = None) -> list[int]:
-    """Let every run wait again whose lease has passed; returns their numbers.
+def release_lapsed(connection: Connection, *, lease_s: float | None = None, most: int = 25) -> list[int]:
+    """Let runs wait again whose lease has passed, at most so many in one block; returns their numbers.
 
     With `lease_s`, a lease that ends later than any can, because the clock was set back, is cut to a whole one. A run
     that lost too many workers in a row fails: it is probably what ended them.
@@ -196,6 +209,7 @@ def release_lapsed(connection: Connection, *, lease_s: float | None = None) -> l
     lapsed = connection.execute(
         select(runs.id, runs.attempts, runs.losses)
         .where(runs.state == RunState.RUNNING.value, runs.lease_until < moment)
+        .limit(most)
         .with_for_update(skip_locked=True)  # another sweep has it, or its worker is just ending it
     ).all()
     for row in lapsed:

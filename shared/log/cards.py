@@ -9,7 +9,10 @@ from datetime import timedelta
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from shared.log import tables
-from shared.log.engine import now
+from shared.log.engine import lapsed, now
+
+LONGEST_WAIT_S = 1800.0
+"""How long a card is put off at most."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ def take_behind(connection: Connection, *, owner: str, lease_s: float = 30.0) ->
         .where(
             or_(cards.shown_event < runs.last_event, and_(runs.state == "succeeded", cards.files_sent.is_(False))),
             cards.problem.is_(None),
-            or_(cards.lease_until.is_(None), cards.lease_until < moment),
-            or_(cards.due_at.is_(None), cards.due_at <= moment),
+            or_(cards.lease_until.is_(None), lapsed(cards.lease_until, moment, at_most_s=2 * lease_s)),
+            or_(cards.due_at.is_(None), lapsed(cards.due_at, moment, at_most_s=LONGEST_WAIT_S)),
         )
         .order_by(cards.due_at.is_not(None), cards.due_at, cards.run_id)
         .limit(1)

@@ -9,11 +9,22 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    NullPool,
+    create_engine,
+    event,
+    make_url,
+    or_,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 
 from shared.errors import LmlError, unavailable
@@ -25,6 +36,17 @@ _BUSY_S = 15
 """How long a block waits for another's lock on SQLite's file."""
 
 _LEAST_ROOM_BYTES = 64 * 1024
+
+_POSTGRES_OPTIONS = "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=10s"
+"""Nobody who freezes or vanishes inside a block holds up the others for longer than a lease."""
+_POSTGRES_SOCKET = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A server whose host vanished is found out within some ten seconds."""
 
 _MIGRATION_LOCK = 4_242_001
 """The key of the Postgres advisory lock under which one process migrates while the others wait."""
@@ -127,6 +149,8 @@ class Log:
         try:
             with self._connection(writes=True, migrates=True) as connection:
                 if connection.dialect.name == "postgresql":
+                    connection.execute(text("SET LOCAL lock_timeout = 0"))  # the first may take its time
+                    connection.execute(text("SET LOCAL statement_timeout = 0"))
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
                 if _revision(connection) != SCHEMA_REVISION:
                     upgrade(connection)
@@ -154,6 +178,19 @@ def now(connection: Connection) -> datetime:
     return clock.astimezone(UTC)
 
 
+def one_at_a_time(connection: Connection, *name: str) -> None:
+    """Until its end this block is alone among those that say the same name; on SQLite every writing block is."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": "\x1f".join(name)}
+        )
+
+
+def lapsed(until: ColumnElement[Any], moment: datetime, *, at_most_s: float) -> ColumnElement[bool]:
+    """The condition under which a time that was set at most so far ahead has passed, or the clock was set back."""
+    return or_(until <= moment, until > moment + timedelta(seconds=at_most_s))
+
+
 def _revision(connection: Connection) -> str | None:
     if not connection.dialect.has_table(connection, "alembic_version"):
         return None
@@ -164,7 +201,7 @@ def _revision(connection: Connection) -> str | None:
 def _engine(url: URL, *, pooled: bool) -> Engine:
     if url.get_backend_name() != "sqlite":
         options: dict[str, Any] = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
-        return create_engine(url, connect_args={"connect_timeout": 5}, **options)
+        return create_engine(url, connect_args={**_POSTGRES_SOCKET, "options": _POSTGRES_OPTIONS}, **options)
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_S})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

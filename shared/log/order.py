@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.log import tables
 from shared.log.quotas import Limits, used_gpu_s
@@ -30,7 +31,7 @@ Requester = tuple[str, str]
 
 @dataclass(frozen=True)
 class Group:
-    """The waiting runs of one requester that were given one class."""
+    """The waiting runs of one requester that were given one class, those for a CPU apart from the others."""
 
     requester: Requester
     given: int
@@ -38,6 +39,8 @@ class Group:
     """The class in which the oldest of them is now."""
     first: int
     """The number of the oldest."""
+    on_cpu: bool = False
+    """Whether they asked for a CPU, and so use no GPU-hours wherever they run."""
 
 
 def waits(slot: Slot) -> ColumnElement[bool]:
@@ -63,7 +66,7 @@ def ranked(connection: Connection, slot: Slot, moment: datetime, limits: Limits)
         limit = limits.of(connection, group.requester[1])
         if limit.max_running is not None and len(running[group.requester]) >= limit.max_running:
             continue
-        if slot.gpu is not None and limit.max_gpu_hours is not None:
+        if slot.gpu is not None and not group.on_cpu and limit.max_gpu_hours is not None:
             gpu_s = used_gpu_s(connection, *group.requester, moment)
             if gpu_s >= limit.max_gpu_hours * 3600:
                 continue
@@ -79,15 +82,15 @@ def _groups(connection: Connection, slot: Slot, moment: datetime) -> list[Group]
         .where(runs.state == RunState.QUEUED.value)
         .group_by(*key)
     )
-    found: dict[tuple[Requester, int], Group] = {}
+    found: dict[tuple[Requester, int, bool], Group] = {}
     for row in rows:
         if not slot.takes(Device(row.device), Length(row.length)):
             continue
         requester, given = (row.team_id, row.requested_by), row.priority
-        group = Group(requester, given, risen(given, row.since, moment), row.first)
-        known = found.get((requester, given))
+        group = Group(requester, given, risen(given, row.since, moment), row.first, row.device == Device.CPU)
+        known = found.get((requester, given, group.on_cpu))
         if known is None or group.first < known.first:
-            found[requester, given] = group
+            found[requester, given, group.on_cpu] = group
     return list(found.values())
 
 
@@ -127,11 +130,12 @@ def count_slot_seconds(
     """Add what an attempt that ended has used."""
     shares = tables.shares.c
     mine = and_(shares.team_id == team_id, shares.requested_by == requested_by)
-    row: Any = connection.execute(select(shares.slot_s, shares.as_of).where(mine).with_for_update()).one_or_none()
-    if row is None:
-        values = {"team_id": team_id, "requested_by": requested_by, "slot_s": seconds, "as_of": moment}
-        connection.execute(insert(tables.shares).values(values))
-        return
+    nothing = {"team_id": team_id, "requested_by": requested_by, "slot_s": 0.0, "as_of": moment}
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(
+        insert(tables.shares).values(nothing).on_conflict_do_nothing()
+    )  # two may end their first at once
+    row: Any = connection.execute(select(shares.slot_s, shares.as_of).where(mine).with_for_update()).one()
     slot_s = row.slot_s * _decay(row.as_of, moment) + seconds
     connection.execute(update(tables.shares).where(mine).values(slot_s=slot_s, as_of=moment))
 

@@ -10,8 +10,11 @@ from sqlalchemy import Connection, or_, select, update
 
 from shared.access import Source
 from shared.log import tables
-from shared.log.engine import now
+from shared.log.engine import lapsed, now
 from shared.log.runs import Run, RunState, get
+
+PREPARING_LEASE_S = 60.0
+"""For how long a process that brings a dataset is taken to be at it, unless it says so again."""
 
 
 def take_preparing(
@@ -27,7 +30,7 @@ def take_preparing(
         .where(
             runs.source.in_([source.value for source in sources]),
             runs.state == RunState.PREPARING.value,
-            or_(runs.lease_until.is_(None), runs.lease_until < moment),
+            or_(runs.lease_until.is_(None), lapsed(runs.lease_until, moment, at_most_s=2 * PREPARING_LEASE_S)),
         )
         .order_by(runs.id)
         .limit(1)
@@ -42,6 +45,15 @@ def take_preparing(
         .values(worker=owner, lease_until=moment + timedelta(seconds=lease_s))
     )
     return get(connection, number)
+
+
+def begin_preparing(connection: Connection, run: int, *, owner: str) -> None:
+    """Say who brings the dataset of a run that nobody else would take, such as that of a command in a shell."""
+    connection.execute(
+        update(tables.runs)
+        .where(tables.runs.c.id == run, tables.runs.c.state == RunState.PREPARING.value)
+        .values(worker=owner, lease_until=now(connection) + timedelta(seconds=PREPARING_LEASE_S))
+    )
 
 
 def keep_preparing(connection: Connection, run: int, *, owner: str, lease_s: float) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from shared.errors import Problem, RefusedWords
 from shared.log import tables
-from shared.log.engine import now
+from shared.log.engine import now, one_at_a_time
 from shared.log.states import RunState
 from shared.settings import Settings
 
@@ -70,6 +70,7 @@ def require_place(
     connection: Connection, limits: Limits, *, team_id: str, requested_by: str, gpu: bool, runs: int = 1
 ) -> None:
     """Raise `QuotaFull` when a requester's quota has no place for so many runs more; says when it frees."""
+    one_at_a_time(connection, "quota", team_id, requested_by)  # two that ask at once must not both have the last place
     quota = limits.of(connection, requested_by)
     problems: list[Problem] = []
     frees_in_s: float | None = None

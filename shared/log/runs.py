@@ -197,6 +197,8 @@ def cancel(connection: Connection, run: int, *, by: str) -> RunState:
 
     A run that has ended stays as it is.
     """
+    # Held, for between two looks a worker may give the run back.
+    connection.execute(select(tables.runs.c.id).where(tables.runs.c.id == run).with_for_update())
     if _end_waiting(connection, run, RunState.CANCELLED, Cancelled(), None):
         return RunState.CANCELLED
     asked = connection.execute(

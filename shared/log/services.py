@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, and_, exists, insert, or_, select, up
 
 from shared.errors import Problem, RefusedWords
 from shared.log import tables
-from shared.log.engine import now
+from shared.log.engine import lapsed, now
 from shared.log.quotas import SERVICE, Quota
 from shared.log.states import ENDED
 
@@ -24,6 +24,7 @@ SCOPES = ("runs:write", "runs:read", "artifacts:read")
 """What a token may allow."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _PREFIX = "lml_"
+_LONGEST_LEASE_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,8 @@ def webhook_later(connection: Connection, delivery: int, *, owner: str, seconds:
 
 def _due(moment: datetime) -> Select[Any]:
     webhooks, others = tables.webhooks.c, tables.webhooks.alias("others")
-    being_told = exists().where(others.c.service == webhooks.service, others.c.lease_until > moment)
+    told = ~lapsed(others.c.lease_until, moment, at_most_s=_LONGEST_LEASE_S)
+    being_told = exists().where(others.c.service == webhooks.service, told)
     return (
         select(webhooks.id, webhooks.run_id, webhooks.service, webhooks.url, webhooks.tries)
         .join(tables.runs, tables.runs.c.id == webhooks.run_id)
@@ -231,7 +233,7 @@ def _due(moment: datetime) -> Select[Any]:
             tables.runs.c.state.in_([state.value for state in ENDED]),
             webhooks.done_at.is_(None),
             webhooks.due_at <= moment,
-            or_(webhooks.lease_until.is_(None), webhooks.lease_until < moment),
+            or_(webhooks.lease_until.is_(None), lapsed(webhooks.lease_until, moment, at_most_s=_LONGEST_LEASE_S)),
             ~being_told,
         )
         .order_by(webhooks.tries, webhooks.due_at)

@@ -4,10 +4,12 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, and_, or_, select, update
 
+from shared.access import Source
 from shared.errors import Problem
 from shared.events import WorkerMissing
 from shared.log import tables
-from shared.log.engine import now
+from shared.log.engine import lapsed, now
+from shared.log.preparing import PREPARING_LEASE_S
 from shared.log.runs import append_event, fail_waiting
 from shared.log.states import ENDED, WAITING, RunState
 from shared.log.workers import live_slots
@@ -16,16 +18,19 @@ from shared.work import Length
 
 MISSED_AFTER_S = 60.0
 """How long a run waits before its owner is told that no worker takes its class of work."""
-_AT_ONCE = 200
+UNBEGUN_S = 3600.0
+"""How long a shell's run may wait for its command to begin with the dataset, as one of a long file of runs does."""
+_AT_ONCE = 25
 """How many runs one transaction writes to, so that none takes long."""
 
 
 def longer_than(connection: Connection, *, seconds: float) -> list[tuple[int, Device, Length]]:
     """The runs that have waited for so long that their doorbell may be lost, and their class of work."""
-    runs, before = tables.runs.c, now(connection) - timedelta(seconds=seconds)
+    runs, moment = tables.runs.c, now(connection)
+    before = moment - timedelta(seconds=seconds)
     rows = connection.execute(
         select(runs.id, runs.device, runs.length)
-        .where(runs.state == RunState.QUEUED.value, runs.queued_at < before)
+        .where(runs.state == RunState.QUEUED.value, lapsed(runs.queued_at, before, at_most_s=2 * seconds))
         .order_by(runs.id)
     )
     return [(row.id, Device(row.device), Length(row.length)) for row in rows]
@@ -40,6 +45,22 @@ def end_late(connection: Connection) -> list[int]:
         .limit(_AT_ONCE)
     ).all()
     return [row.id for row in late if fail_waiting(connection, row.id, _late(row.deadline_at.isoformat()))]
+
+
+def end_abandoned(connection: Connection) -> list[int]:
+    """End the runs whose command ended before it had brought their dataset; returns their numbers."""
+    runs, moment = tables.runs.c, now(connection)
+    unbegun = and_(runs.lease_until.is_(None), runs.created_at < moment - timedelta(seconds=UNBEGUN_S))
+    numbers = connection.execute(
+        select(runs.id)
+        .where(
+            runs.state == RunState.PREPARING.value,
+            runs.source == Source.SHELL.value,
+            or_(unbegun, lapsed(runs.lease_until, moment, at_most_s=2 * PREPARING_LEASE_S)),
+        )
+        .limit(_AT_ONCE)
+    ).scalars()
+    return [number for number in numbers.all() if fail_waiting(connection, number, _abandoned())]
 
 
 def tell_worker_missing(connection: Connection) -> list[int]:
@@ -81,6 +102,14 @@ def checkpoints_to_forget(connection: Connection, *, days: int) -> list[int]:
         )
     )
     return list(rows.scalars())
+
+
+def _abandoned() -> Problem:
+    return Problem(
+        code="command_ended",
+        message="The command that asked for this run ended before it had brought the dataset into the store.",
+        hint="Give the command again; `--detach` returns once the run waits for a worker.",
+    )
 
 
 def _late(deadline: str) -> Problem:

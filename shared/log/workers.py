@@ -7,11 +7,12 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from shared.log import tables
-from shared.log.engine import now
+from shared.log.engine import lapsed, now
 from shared.work import Slot
 
 LIVES_FOR_S = 30.0
 """How long a worker that says nothing is taken for alive."""
+_LONGEST_LOCK_S = 60.0
 
 
 def seen(connection: Connection, worker: str, slots: Sequence[Slot]) -> None:
@@ -40,7 +41,7 @@ def take_lock(connection: Connection, name: str, *, owner: str, seconds: float) 
     """Have a lock, or keep it, for some seconds; False while someone else has it."""
     moment, locks = now(connection), tables.locks.c
     until = moment + timedelta(seconds=seconds)
-    mine = or_(locks.owner == owner, locks.until < moment, locks.until > moment + timedelta(hours=1))
+    mine = or_(locks.owner == owner, lapsed(locks.until, moment, at_most_s=_LONGEST_LOCK_S))
     if connection.execute(
         update(tables.locks).where(locks.name == name, mine).values(owner=owner, until=until)
     ).rowcount:

@@ -290,12 +290,17 @@ def test_a_running_run_is_asked_to_stop_once(log: Log) -> None:
 
 
 def test_a_wish_to_stop_outlives_its_worker(log: Log) -> None:
-    """When the worker is lost after someone asked to stop, the next one still learns of it."""
-    attempt = running(log, lease_s=-1)
-    change(log, lambda connection: runs.cancel(connection, attempt.run, by="U0ADA"))
-    change(log, attempts.release_lapsed)
-    again = claimed(log)
-    assert change(log, lambda connection: attempts.cancel_requested(connection, again)) is True
+    """When the worker is lost, stopped or crashes after someone asked to stop, the run has ended."""
+    for ends in (
+        lambda connection, _: attempts.release_lapsed(connection),
+        lambda connection, attempt: attempts.release(connection, attempt, reason="its worker was stopped"),
+        lambda connection, attempt: attempts.crash(connection, attempt, PROBLEM, most=3),
+    ):
+        attempt = running(log, lease_s=-1)
+        change(log, lambda connection: runs.cancel(connection, attempt.run, by="U0ADA"))  # noqa: B023 - called at once
+        change(log, lambda connection: ends(connection, attempt))  # noqa: B023
+        assert run_of(log, attempt.run).state is RunState.CANCELLED
+        assert events_of(log, attempt.run)[2:] == [CancelRequested(by="U0ADA"), Cancelled()]
 
 
 def test_cancelling_and_claiming_in_the_same_moment(log: Log) -> None:

@@ -331,7 +331,7 @@ def test_a_full_disk_fails_the_run_before_it_begins(make_place: MakePlace, table
 
 
 def test_public_tables_beat_their_baselines(place: Place, shared_data: Path) -> None:
-    """A table of each task, as the index names it, succeeds better than without features (all: unit/core/test_train)."""
+    """A table of each task succeeds better than without features (all of them: unit/core/test_train)."""
     for entry in json.loads((shared_data / "index.json").read_text()):
         if entry["name"] not in ("titanic", "penguins", "insurance"):
             continue

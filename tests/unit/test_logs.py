@@ -46,7 +46,7 @@ def test_lines_for_people_name_the_run(capsys: pytest.CaptureFixture[str]) -> No
 def test_no_secret_is_written(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
     """Tokens and the passwords of addresses are masked, wherever they stand."""
     log_to_stderr("bot", as_json=as_json)
-    secrets = ("xoxb-1-2-abc", "xapp-1-A-2", "lml_0123456789abcdefghij0123", "lml:secret@db/lml")
-    logging.getLogger("test").info("met %s %s %s postgresql://%s", *secrets)
+    secrets = ("xoxb-1-2-abc", "xapp-1-A-2", "lml_0123456789abcdefghij0123", "whsec_AbC0123", "lml:secret@db/lml")
+    logging.getLogger("test").info("met %s %s %s %s postgresql://%s", *secrets)
     said = capsys.readouterr().err
-    assert not any(secret in said for secret in ("xoxb-1", "xapp-1", "lml_0123", "secret"))
+    assert not any(secret in said for secret in ("xoxb-1", "xapp-1", "lml_0123", "whsec", "secret"))

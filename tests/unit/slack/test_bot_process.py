@@ -154,16 +154,3 @@ def test_the_process_stops_when_told_to(slack: FakeSlack, socket_end: FakeSocket
     until(lambda: slack.posted() != [] and "Queued" in slack.posted()[0]["text"])
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0
-
-
-def test_secrets_do_not_reach_the_log() -> None:
-    """Tokens and passwords that a library logs are taken out of the line."""
-    import logging
-
-    from bot.__main__ import _NoSecrets
-
-    line = f"token xoxb-1-abc, xapp-1-A, lml_{'x' * 43}, redis://:pass@host/0 and postgresql://ada:pw@db/x"
-    record = logging.LogRecord("x", logging.INFO, "", 0, line, None, None)
-    assert _NoSecrets("%(message)s").format(record) == (
-        "token [secret], [secret], [secret], redis://[secret]@host/0 and postgresql://[secret]@db/x"
-    )
