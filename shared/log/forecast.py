@@ -5,9 +5,8 @@ of past runs of the same kind and a similar size: once with the shorter ones, on
 """
 
 import heapq
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median, quantiles
@@ -71,8 +70,12 @@ def forecasts(connection: Connection, runs: Sequence[Run]) -> dict[int, Forecast
     waiting = [run for run in runs if run.state is RunState.QUEUED]
     if waiting:
         slots = live_slots(connection, moment) or [Slot()]
+        lines: dict[tuple[Slot, ...], _Line] = {}
         for run in waiting:
-            found[run.id] = _of_waiting(connection, run, slots, past, moment)
+            mine = tuple(slot for slot in slots if slot.takes(run.device, run.length))
+            if mine not in lines:
+                lines[mine] = _line(connection, mine, past, moment)
+            found[run.id] = lines[mine].forecast(run.id, past.duration(run.kind, run.dataset_size_bytes))
     return found
 
 
@@ -87,9 +90,15 @@ class _Past:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._of_kind: dict[str, list[tuple[int, float]]] = {}
+        self._known: dict[tuple[str, int | None], _Duration | None] = {}
 
     def duration(self, kind: str, size_bytes: int | None) -> _Duration | None:
         """Of runs of a kind on datasets of about a size; of the whole kind where those are too few."""
+        if (kind, size_bytes) not in self._known:
+            self._known[kind, size_bytes] = self._duration(kind, size_bytes)
+        return self._known[kind, size_bytes]
+
+    def _duration(self, kind: str, size_bytes: int | None) -> _Duration | None:
         took = self._of_kind.get(kind)
         if took is None:
             took = self._of_kind[kind] = self._read(kind)
@@ -114,21 +123,38 @@ class _Past:
         return [(size or 0, (ended - started).total_seconds()) for size, started, ended in rows]
 
 
-def _of_waiting(connection: Connection, run: Run, slots: Sequence[Slot], past: _Past, moment: datetime) -> Forecast:
-    mine = [slot for slot in slots if slot.takes(run.device, run.length)]
-    queue = _before(connection, run, mine or [Slot()], past, moment)
-    place = len(queue)
-    took = past.duration(run.kind, run.dataset_size_bytes)
-    if not mine or any(other.duration is None for other in queue):
-        return Forecast(position=place + 1, starts_in_s=None, ends_in_s=None)
-    going = _going(connection, mine, past, moment)
-    starts = tuple(_start(queue, going, len(mine), which) for which in ("least", "most"))
-    ends = None if took is None else (starts[0] + took.least, starts[1] + took.most)
-    return Forecast(position=place + 1, starts_in_s=(starts[0], starts[1]), ends_in_s=ends)
+@dataclass(frozen=True)
+class _Line:
+    """The runs that wait for the same slots, in the order in which they will be taken."""
+
+    places: dict[int, int]
+    """From a run's number to how many are before it."""
+    starts: Sequence[Range | None]
+    """When each will start; None behind one of which nobody knows how long it takes."""
+
+    def forecast(self, number: int, took: _Duration | None) -> Forecast:
+        """Of one of them."""
+        place = self.places.get(number, len(self.places))
+        starts = self.starts[place] if place < len(self.starts) else None
+        ends = None if starts is None or took is None else (starts[0] + took.least, starts[1] + took.most)
+        return Forecast(position=place + 1, starts_in_s=starts, ends_in_s=ends)
 
 
-def _before(connection: Connection, run: Run, slots: Sequence[Slot], past: _Past, moment: datetime) -> list[_Waiting]:
-    """The runs that will be taken before a run, in their order."""
+def _line(connection: Connection, slots: Sequence[Slot], past: _Past, moment: datetime) -> _Line:
+    """Plays the queue of these slots through; without slots there is an order and no time."""
+    queue = _in_order(connection, slots or [Slot()], past, moment)
+    places = {waiting.number: place for place, waiting in enumerate(queue)}
+    if not slots:
+        return _Line(places, [None] * len(queue))
+    going = _going(connection, slots, past, moment)
+    least, most = (_starts(queue, going, len(slots), which) for which in ("least", "most"))
+    return _Line(
+        places, [None if low is None or high is None else (low, high) for low, high in zip(least, most, strict=True)]
+    )
+
+
+def _in_order(connection: Connection, slots: Sequence[Slot], past: _Past, moment: datetime) -> list[_Waiting]:
+    """The runs that wait for these slots, in the order in which they will be taken."""
     devices = {device for slot in slots for device in slot.devices}
     lengths = {length for slot in slots for length in slot.lengths}
     groups: defaultdict[int, defaultdict[Requester, list[_Waiting]]] = defaultdict(lambda: defaultdict(list))
@@ -161,8 +187,6 @@ def _before(connection: Connection, run: Run, slots: Sequence[Slot], past: _Past
         while next_up:
             counted, _, who = heapq.heappop(next_up)
             waiting = groups[priority][who][at[who]]
-            if waiting.number == run.id:
-                return taken
             taken.append(waiting)
             at[who] += 1
             used[who] = counted + (waiting.duration.usual if waiting.duration else 1.0)
@@ -192,12 +216,16 @@ def _going(connection: Connection, slots: Sequence[Slot], past: _Past, moment: d
     return left
 
 
-def _start(queue: Sequence[_Waiting], going: Sequence[dict[str, float]], slots: int, which: str) -> float:
-    """When a slot is free behind the queue, in seconds from now."""
+def _starts(
+    queue: Sequence[_Waiting], going: Sequence[dict[str, float]], slots: int, which: str
+) -> Iterator[float | None]:
+    """When a slot is free for each run of the queue, in seconds from now."""
     free_at = sorted(left[which] for left in going)[-slots:]
     free_at = [0.0] * (slots - len(free_at)) + free_at
+    heapq.heapify(free_at)
+    known = True
     for waiting in queue:
-        duration: float = getattr(waiting.duration, which)
-        begun = free_at.pop(0)
-        free_at.insert(bisect_left(free_at, begun + duration), begun + duration)
-    return free_at[0]
+        yield free_at[0] if known else None
+        known = known and waiting.duration is not None
+        if known:
+            heapq.heapreplace(free_at, free_at[0] + getattr(waiting.duration, which))
