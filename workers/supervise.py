@@ -117,6 +117,8 @@ class _Watch:
                 self._tick()
         finally:
             os.close(handle)
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # whatever it started and left; the group's number is still its own
         _, status = os.waitpid(self.pid, 0)
         return Ended(status=status, asked=self.asked)
 

@@ -83,7 +83,7 @@ def _written(connection: Connection, door: Door, caller: Caller, line: _Line, ke
         asked = read_asked(AskedRun, line.text)
         with connection.begin_nested():  # what a refused line had begun is taken back alone
             number, created = write_run(
-                connection, door, caller, asked, key=None if key is None else f"{key}:{line.number}"
+                connection, door, caller, asked, key=None if key is None else f"{key}\n{line.number}"
             )
             state = runs.get(connection, number).state
     except LmlError as error:

@@ -5,7 +5,7 @@ No label names a person, a service or a run.
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, product
 from threading import Lock
 
@@ -15,7 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from redis import Redis, RedisError
 
 from shared.log.engine import Log
-from shared.log.figures import DURATION_BOUNDS_S, Figures, figures
+from shared.log.figures import DURATION_BOUNDS_S, Figures, Histogram, figures
 from shared.specs import Device
 from shared.wire import EMPTY_DOORBELLS
 from shared.work import Length, Priority
@@ -71,15 +71,10 @@ def _of_log(now: Figures) -> Iterator[Metric]:
     for state, count in now.states.items():
         states.add_metric([state], count)
     yield states
-    durations = HistogramMetricFamily(
-        "lml_run_duration_seconds",
-        "From the start of a run's last attempt to its end.",
-        labels=["kind", "state"],
-    )
-    for of_kind in now.durations:
-        buckets = list(zip(_BOUNDS, map(float, accumulate(of_kind.counts)), strict=True))
-        durations.add_metric([of_kind.kind, of_kind.state], buckets, sum_value=of_kind.sum_s)
-    yield durations
+    said = "From the start of a run's last attempt to its end."
+    yield _histogram("lml_run_duration_seconds", said, ["kind", "state"], now.durations)
+    said = "From the moment in which a run could start to its last start."
+    yield _histogram("lml_run_wait_seconds", said, ["device", "length", "priority"], now.waits)
     attempts = CounterMetricFamily("lml_attempts", "Attempts that are over, by how they ended.", labels=["outcome"])
     for outcome, count in now.attempts.items():
         attempts.add_metric([outcome], count)
@@ -92,6 +87,14 @@ def _of_log(now: Figures) -> Iterator[Metric]:
         gpu.add_metric([asker], seconds)
     yield gpu
     yield GaugeMetricFamily("lml_webhooks_late", "Webhooks that were tried and not taken yet.", value=now.webhooks)
+
+
+def _histogram(name: str, said: str, labels: list[str], found: Sequence[Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, said, labels=labels)
+    for one in found:
+        buckets = list(zip(_BOUNDS, map(float, accumulate(one.counts)), strict=True))
+        family.add_metric(one.of, buckets, sum_value=one.sum_s)
+    return family
 
 
 def _of_queue(now: Figures) -> Iterator[Metric]:

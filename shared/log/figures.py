@@ -1,7 +1,8 @@
 """What a monitoring system asks of the log: how much waits, how long runs take, how attempts ended, what was used."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,11 +30,11 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Durations:
-    """How long the runs of a kind took that ended in one state."""
+class Histogram:
+    """How long something took for the runs of one class."""
 
-    kind: str
-    state: str
+    of: tuple[str, ...]
+    """The class: a value for each label."""
     counts: Sequence[int]
     """How many took at most each of `DURATION_BOUNDS_S`, and in the end those that took longer; not cumulated."""
     sum_s: float
@@ -45,7 +46,10 @@ class Figures:
 
     waiting: Sequence[Waiting]
     states: dict[str, int]
-    durations: Sequence[Durations]
+    durations: Sequence[Histogram]
+    """From the start of the last attempt to the end, by kind and state."""
+    waits: Sequence[Histogram]
+    """From the moment in which a worker could have taken a run to its last start, by device, length and priority."""
     attempts: dict[str, int]
     """How many ended with each outcome."""
     gpu_s: dict[str, float]
@@ -62,6 +66,7 @@ def figures(connection: Connection) -> Figures:
         waiting=_waiting(connection, moment),
         states=_states(connection),
         durations=_durations(connection),
+        waits=_waits(connection),
         attempts=_attempts(connection),
         gpu_s=_gpu_s(connection, moment),
         webhooks=_webhooks(connection),
@@ -89,23 +94,34 @@ def _states(connection: Connection) -> dict[str, int]:
     return {state.value: 0 for state in RunState} | dict(tuple(row) for row in counted)
 
 
-def _durations(connection: Connection) -> list[Durations]:
+def _durations(connection: Connection) -> list[Histogram]:
     runs = tables.runs.c
-    took_s = _seconds(connection, runs.started_at, runs.ended_at)
+    return _histograms(connection, (runs.kind, runs.state), runs.started_at, runs.ended_at)
+
+
+def _waits(connection: Connection) -> list[Histogram]:
+    runs = tables.runs.c
+    found = _histograms(connection, (runs.device, runs.length, runs.priority), runs.queued_at, runs.started_at)
+    return [replace(one, of=(*one.of[:2], Priority(int(one.of[2])).word)) for one in found]
+
+
+def _histograms(connection: Connection, of: Sequence[Any], start: Any, end: Any) -> list[Histogram]:
+    took_s = _seconds(connection, start, end)
     bucket = case(
         *((took_s <= bound, index) for index, bound in enumerate(DURATION_BOUNDS_S)), else_=len(DURATION_BOUNDS_S)
     ).label("bucket")
     rows = connection.execute(
-        select(runs.kind, runs.state, bucket, func.count(), func.sum(took_s))
-        .where(runs.started_at.is_not(None), runs.ended_at.is_not(None))
-        .group_by(runs.kind, runs.state, bucket)
+        select(*of, bucket, func.count(), func.sum(took_s))
+        .where(start.is_not(None), end.is_not(None))
+        .group_by(*of, bucket)
     )
-    counts: dict[tuple[str, str], list[int]] = {}
-    sums: dict[tuple[str, str], float] = {}
-    for kind, state, index, count, seconds in rows:
-        counts.setdefault((kind, state), [0] * (len(DURATION_BOUNDS_S) + 1))[index] += count
-        sums[kind, state] = sums.get((kind, state), 0.0) + float(seconds)
-    return [Durations(kind, state, counted, sums[kind, state]) for (kind, state), counted in counts.items()]
+    counts: dict[tuple[str, ...], list[int]] = {}
+    sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for *labels, index, count, seconds in rows:
+        key = tuple(map(str, labels))
+        counts.setdefault(key, [0] * (len(DURATION_BOUNDS_S) + 1))[index] += count
+        sums[key] += float(seconds)
+    return [Histogram(key, counted, sums[key]) for key, counted in counts.items()]
 
 
 def _attempts(connection: Connection) -> dict[str, int]:

@@ -83,9 +83,12 @@ def test_figures_on_both_engines(log: Log) -> None:
     assert now.states["succeeded"] == 3
     assert now.states["failed"] == 0
     [took] = now.durations
-    assert (took.kind, took.state) == ("train", "succeeded")
+    assert took.of == ("train", "succeeded")
     assert took.counts == [1, 0, 0, 1, 0, 0, 0, 0, 0, 1]
     assert took.sum_s == pytest.approx(100_030.5, abs=0.01)
+    [waited] = now.waits
+    assert waited.of == ("auto", "short", "high")
+    assert sum(waited.counts) >= 1
     assert now.attempts == {"succeeded": 3, "crashed": 1}
     assert now.gpu_s == {"person": pytest.approx(0.5, abs=0.01), "service": pytest.approx(30.0, abs=0.01)}
     assert [slot.device for slot in now.slots] == [Device.GPU, Device.CPU]
