@@ -104,7 +104,7 @@ def run_card(
         notes=_notes(events, result),
         problem=run.problem,
         files=tuple(artifact.name for artifact in artifacts),
-        more=_more(run, prefix),
+        more=_more(run, events, prefix),
     )
 
 
@@ -301,7 +301,7 @@ def _notes(events: Sequence[AnyEvent], result: dict[str, Any]) -> tuple[str, ...
     return tuple(dict.fromkeys([*judged, *said, *result.get("warnings", ())]))
 
 
-def _more(run: Run, prefix: str) -> tuple[str, ...]:
+def _more(run: Run, events: Sequence[AnyEvent], prefix: str) -> tuple[str, ...]:
     if run.state is RunState.SUCCEEDED and run.kind == "train":
         return (
             f"{prefix} predict {run.id} DATASET",
@@ -312,4 +312,6 @@ def _more(run: Run, prefix: str) -> tuple[str, ...]:
         return (describe_card.next_words(run.spec, run.result or {}, prefix),)
     if not run.state.ended:
         return (f"{prefix} cancel {run.id}",)
-    return ()
+    resume = (f"{prefix} resume {run.id}",) if any(event.kind == "checkpoint_saved" for event in events) else ()
+    retry = (f"{prefix} retry {run.id}",) if run.state is RunState.CANCELLED else ()
+    return () if run.state is RunState.SUCCEEDED else resume + retry

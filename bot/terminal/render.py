@@ -40,7 +40,7 @@ class TerminalCard:
         parts += [_step(step) for step in card.steps]
         if card.problem is not None:
             parts.append(_problem(card.problem))
-        parts += [Padding(_table(table), (1, 0, 0, 0)) for table in card.tables]
+        parts += [Padding(_table(table, of=card), (1, 0, 0, 0)) for table in card.tables]
         if card.facts:
             facts = " · ".join(f"{label}: {value}" for label, value in card.facts)
             parts.append(Padding(_text(facts, style="dim"), (1 if card.tables else 0, 0, 0, 0)))
@@ -69,8 +69,9 @@ def _problem(problem: Problem) -> Text:
     return text
 
 
-def _table(table: Table) -> RichTable:
-    drawn = RichTable(title=table.caption, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(table: Table, *, of: Card) -> RichTable:
+    caption = None if table.caption == of.title else table.caption
+    drawn = RichTable(title=caption, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, name in enumerate(table.header):
         drawn.add_column(
             _text(name), justify="left" if index == 0 or not _numbers(table, index) else "right", overflow="fold"

@@ -63,9 +63,8 @@ def forecasts(connection: Connection, runs: Sequence[Run]) -> dict[int, Forecast
     found: dict[int, Forecast] = {}
     for run in runs:
         if run.state is RunState.RUNNING and run.started_at is not None:
-            took = past.duration(run.kind, run.dataset_size_bytes)
-            gone = (moment - run.started_at).total_seconds()
-            left = None if took is None else (max(took.least - gone, 0.0), max(took.most - gone, 0.0))
+            took = past.duration(run.kind, run.length, run.dataset_size_bytes)
+            left = None if took is None else _left(took, (moment - run.started_at).total_seconds())
             found[run.id] = Forecast(position=None, starts_in_s=None, ends_in_s=left)
     waiting = [run for run in runs if run.state is RunState.QUEUED]
     if waiting:
@@ -75,7 +74,7 @@ def forecasts(connection: Connection, runs: Sequence[Run]) -> dict[int, Forecast
             mine = tuple(slot for slot in slots if slot.takes(run.device, run.length))
             if mine not in lines:
                 lines[mine] = _line(connection, mine, past, moment)
-            found[run.id] = lines[mine].forecast(run.id, past.duration(run.kind, run.dataset_size_bytes))
+            found[run.id] = lines[mine].forecast(run.id, past.duration(run.kind, run.length, run.dataset_size_bytes))
     return found
 
 
@@ -89,19 +88,20 @@ class _Past:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._of_kind: dict[str, list[tuple[int, float]]] = {}
-        self._known: dict[tuple[str, int | None], _Duration | None] = {}
+        self._of_class: dict[tuple[str, str], list[tuple[int, float]]] = {}
+        self._known: dict[tuple[str, str, int | None], _Duration | None] = {}
 
-    def duration(self, kind: str, size_bytes: int | None) -> _Duration | None:
-        """Of runs of a kind on datasets of about a size; of the whole kind where those are too few."""
-        if (kind, size_bytes) not in self._known:
-            self._known[kind, size_bytes] = self._duration(kind, size_bytes)
-        return self._known[kind, size_bytes]
+    def duration(self, kind: str, length: str, size_bytes: int | None) -> _Duration | None:
+        """Of runs of a kind and a length on datasets of about a size; of any size where those are too few."""
+        key = (kind, str(length), size_bytes)
+        if key not in self._known:
+            self._known[key] = self._duration(*key)
+        return self._known[key]
 
-    def _duration(self, kind: str, size_bytes: int | None) -> _Duration | None:
-        took = self._of_kind.get(kind)
+    def _duration(self, kind: str, length: str, size_bytes: int | None) -> _Duration | None:
+        took = self._of_class.get((kind, length))
         if took is None:
-            took = self._of_kind[kind] = self._read(kind)
+            took = self._of_class[kind, length] = self._read(kind, length)
         size = float(size_bytes or 0)
         alike = [seconds for met, seconds in took if size / _ALIKE <= met <= size * _ALIKE]
         seconds = alike if len(alike) >= _LEAST_ALIKE else [seconds for _, seconds in took]
@@ -112,11 +112,11 @@ class _Past:
         tenths = quantiles(seconds, n=10, method="inclusive")
         return _Duration(tenths[0], median(seconds), tenths[-1])
 
-    def _read(self, kind: str) -> list[tuple[int, float]]:
+    def _read(self, kind: str, length: str) -> list[tuple[int, float]]:
         runs = tables.runs.c
         rows = self._connection.execute(
             select(runs.dataset_size_bytes, runs.started_at, runs.ended_at)
-            .where(runs.kind == kind, runs.state == RunState.SUCCEEDED.value)
+            .where(runs.kind == kind, runs.length == length, runs.state == RunState.SUCCEEDED.value)
             .order_by(runs.id.desc())
             .limit(_PAST_RUNS)
         )
@@ -165,6 +165,7 @@ def _in_order(connection: Connection, slots: Sequence[Slot], past: _Past, moment
             runs.team_id,
             runs.requested_by,
             runs.kind,
+            runs.length,
             runs.dataset_size_bytes,
             runs.priority,
             runs.queued_at,
@@ -174,7 +175,7 @@ def _in_order(connection: Connection, slots: Sequence[Slot], past: _Past, moment
     )
     for row in rows:
         requester = (row.team_id, row.requested_by)
-        duration = past.duration(row.kind, row.dataset_size_bytes)
+        duration = past.duration(row.kind, row.length, row.dataset_size_bytes)
         priority = risen(row.priority, row.queued_at, moment)
         groups[priority][requester].append(_Waiting(row.id, requester, priority, duration))
     requesters = {requester for of_class in groups.values() for requester in of_class}
@@ -207,13 +208,18 @@ def _going(connection: Connection, slots: Sequence[Slot], past: _Past, moment: d
     for row in rows:
         if not any(slot.takes(row.device, row.length) for slot in slots):
             continue
-        took, gone = past.duration(row.kind, row.dataset_size_bytes), (moment - row.started_at).total_seconds()
-        left.append(
-            {"least": max(took.least - gone, 0.0), "most": max(took.most - gone, 0.0)}
-            if took
-            else {"least": 0.0, "most": 0.0}
+        took, gone = (
+            past.duration(row.kind, row.length, row.dataset_size_bytes),
+            (moment - row.started_at).total_seconds(),
         )
+        least, most = (took and _left(took, gone)) or (0.0, gone)  # it takes longer than others did: as long again
+        left.append({"least": least, "most": most})
     return left
+
+
+def _left(took: _Duration, gone: float) -> Range | None:
+    """What is left of a run that has gone on for so long; None where it takes longer than nearly all before it."""
+    return None if gone > took.most else (max(took.least - gone, 0.0), took.most - gone)
 
 
 def _starts(

@@ -25,7 +25,7 @@ from bot.cards import (
 from bot.tables import interval_text
 from shared.access import Source, Visibility
 from shared.errors import Problem
-from shared.events import AnyEvent, EpochDone, Queued, Released, Stage, StageStarted, Started
+from shared.events import AnyEvent, CheckpointSaved, EpochDone, Queued, Released, Stage, StageStarted, Started
 from shared.log.forecast import Forecast
 from shared.log.runs import Artifact, Run, RunState
 from shared.specs import AnySpec, CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec, ProbeSpec, TrainSpec
@@ -172,7 +172,15 @@ def test_a_run_that_stopped_shows_where(state: RunState) -> None:
     card = run_card(run_in(state, problem=problem), EVENTS)
     assert [step.state.value for step in card.steps] == ["complete", "complete", "error", "pending", "pending"]
     assert card.problem == problem
-    assert (card.headline, card.tables, card.more) == ("", (), ())
+    assert (card.headline, card.tables) == ("", ())
+    assert card.more == (("lml retry 42",) if state is RunState.CANCELLED else ())
+
+
+def test_a_stopped_run_that_left_a_checkpoint_can_go_on() -> None:
+    """The card of a failed or cancelled run says so."""
+    events = [*EVENTS, CheckpointSaved()]
+    for state in (RunState.CANCELLED, RunState.FAILED):
+        assert "lml resume 42" in run_card(run_in(state), events).more
 
 
 def test_a_second_attempt_begins_anew() -> None:

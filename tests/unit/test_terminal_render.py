@@ -99,7 +99,7 @@ def test_nothing_in_a_card_is_markup() -> None:
         problem=Problem("x", MARKUP, MARKUP),
         more=(MARKUP,),
     )
-    assert flat(drawn(card, width=400)).count(MARKUP) == 14
+    assert flat(drawn(card, width=400)).count(MARKUP) == 14 - 1  # a table that is called like its card says so once
 
 
 def test_files_are_whole_lines(capsys: pytest.CaptureFixture[str]) -> None:
