@@ -162,9 +162,7 @@ def fail(log: Log, number: int, error: LmlError) -> None:
         runs.fail_waiting(connection, number, one_problem(error.problems))
 
 
-def _ingest(
-    log: Log, store: BlobStore, settings: Settings, run: Run, base: Path | None, fetch: Fetch | None
-) -> Blob:
+def _ingest(log: Log, store: BlobStore, settings: Settings, run: Run, base: Path | None, fetch: Fetch | None) -> Blob:
     require_free_space(settings.home_folder, min_free_bytes=settings.min_free_bytes)
     known = (run.dataset_source or {}).get("sha256")
     if known is not None:  # the dataset of a run that is done again

@@ -4,6 +4,7 @@ This process has one thread and runs nothing itself: the processes of the slots 
 """
 
 import json
+import logging
 import mmap
 import os
 import signal
@@ -17,12 +18,15 @@ from pathlib import Path
 
 from shared.errors import LmlError
 from shared.log.engine import open_log
+from shared.logs import log_to_stderr
 from shared.processes import die_with_parent
 from shared.settings import Settings, load_settings
 from shared.specs import Device
 from shared.wire import doorbell_queue
 from shared.work import Slot, worker_slots
 from workers.claims import worker_name
+
+logger = logging.getLogger(__name__)
 
 WARM = (
     "workers.core.train",
@@ -48,6 +52,7 @@ def main() -> int:
     try:
         settings = load_settings()
         settings.require_redis_url()
+        log_to_stderr("worker", as_json=settings.log == "json")
         open_log(settings.log_url)
     except LmlError as error:
         print(error, file=sys.stderr)
@@ -158,7 +163,7 @@ class _Worker:
                 continue
             self.quick_deaths = self.quick_deaths + 1 if lived_s < QUICK_DEATH_S else 1
             code = os.waitstatus_to_exitcode(status)
-            print(f"slot {index} ended ({code})", file=sys.stderr, flush=True)
+            logger.warning("slot %d ended (%d)", index, code)
             if self.quick_deaths >= MOST_QUICK_DEATHS:
                 self.failed = True
                 self.stop()
@@ -170,7 +175,7 @@ class _Worker:
         if self.sweep is None or self.stopping or self.sweep.poll() is None:
             return
         if time.monotonic() - self.sweep_started_at > SWEEP_PAUSE_S:
-            print(f"the sweep ended ({self.sweep.returncode})", file=sys.stderr, flush=True)
+            logger.warning("the sweep ended (%d)", self.sweep.returncode)
             self.start_sweep()
 
     def _tell(self, pid: int, signum: signal.Signals) -> None:
@@ -201,7 +206,7 @@ def _warm_up() -> None:
             import_module(module)
         except ImportError as error:
             # The worker works on: each run that needs the package is told so (workers.attempt_process).
-            print(f"cannot load {module}: {error}", file=sys.stderr)
+            logger.warning("cannot load %s: %s", module, error)
 
 
 if __name__ == "__main__":
