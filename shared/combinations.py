@@ -146,13 +146,19 @@ def _momentum(spec: TrainSpec) -> float:
 def _of_loss(spec: TrainSpec, asked: Sequence[str], task: Task | None) -> Iterator[Problem]:
     is_regression = spec.loss in REGRESSION_LOSSES if task is None else task is Task.REGRESSION
     why = f"loss={spec.loss} is of regression" if task is None else f"the task is {task}"
+    as_classes = as_number = ""
+    if spec.task is None:  # the data told the task: a person may know better
+        as_classes = ", or say task=multiclass if the numbers of the target stand for classes"
+        as_number = ", or say task=regression if the target is a number"
     if task is not None and is_regression and spec.loss in CLASS_LOSSES:
         yield _conflict(
-            f"loss={spec.loss} is for classes; {why}.", "Use loss=mse, mae, huber or quantile, or leave loss= out."
+            f"loss={spec.loss} is for classes; {why}.",
+            f"Use loss=mse, mae, huber or quantile, or leave loss= out{as_classes}.",
         )
     if task is not None and not is_regression and spec.loss in REGRESSION_LOSSES:
         yield _conflict(
-            f"loss={spec.loss} is for regression; {why}.", "Use loss=cross_entropy or focal, or leave loss= out."
+            f"loss={spec.loss} is for regression; {why}.",
+            f"Use loss=cross_entropy or focal, or leave loss= out{as_number}.",
         )
     if "quantile" in asked and spec.loss is not LossName.QUANTILE:
         loss = "no loss=" if spec.loss is None else f"loss={spec.loss}"

@@ -1,7 +1,8 @@
-"""Which bytes are text, and in which encoding: a byte order mark, strict UTF-8, zero bytes, a short list, Windows-1252.
+"""Which bytes are text, and in which encoding: a byte order mark, UTF-8, zero bytes, a short list, Windows-1252.
 
 General detectors are often wrong on short text, so a multi-byte or Cyrillic encoding is taken only where every byte
-fits and the letters look like such a text; all else is read as Windows-1252, and the person is told.
+fits and the letters look like such a text; all else is read as Windows-1252, and the person is told. A few stray bytes
+in a UTF-8 text make no other text of it: reading repairs them.
 """
 
 import codecs
@@ -32,6 +33,8 @@ _MAGIC = {
 # A file may hold any text; what a machine wrote and no text holds is a control character other than these.
 _TEXT_CONTROLS = frozenset("\t\n\r\f\v\x1a\x1c\x1d\x1e\x1f\x85")
 _SAID = "The file is not UTF-8; it was read as {}. Check letters with accents, or say encoding=..."
+# Bytes of other encodings hardly ever pair up as UTF-8 wants it: so many letters for each byte that does not prove it.
+_PROVING_LETTERS = 4
 # Windows-1252 leaves five bytes undefined.
 _UNDEFINED = "\u00a4"
 
@@ -58,6 +61,10 @@ def find_encoding(head: bytes, told: str | None, *, cut: bool) -> tuple[str, lis
     try:
         text = decode(head, "utf-8", final=not cut)
     except UnicodeDecodeError:
+        letters, strays = _utf8_letters(head, cut=cut)
+        if letters > _PROVING_LETTERS * strays:
+            _refuse_controls(read_foreign_bytes(head.decode("utf-8", "surrogateescape")))
+            return "utf-8", []
         codec = _likely_encoding(head) or "cp1252"
         try:
             text = decode(head, codec, final=not cut)
@@ -84,7 +91,7 @@ def head_text(head: bytes, encoding: str, *, cut: bool) -> str:
     try:
         return decode(head, encoding, final=not cut)
     except UnicodeError as error:
-        if encoding == "utf-8-sig":  # the mark is right and a byte is not: reading repairs that byte
+        if encoding in ("utf-8", "utf-8-sig"):  # a few bytes are none of it: reading repairs them
             return read_foreign_bytes(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"))
         raise encoding_wrong(encoding, error) from error
 
@@ -181,6 +188,14 @@ def _wide_encoding(head: bytes) -> str | None:
             "Save it as CSV.",
         )
     return None
+
+
+def _utf8_letters(head: bytes, *, cut: bool) -> tuple[int, int]:
+    """How many letters of UTF-8 beyond ASCII there are, and how many bytes that belong to none."""
+    text = head.decode("utf-8", "surrogateescape")
+    text = re.sub(r"[\udc80-\udcff]+\Z", "", text) if cut else text
+    strays = len(re.findall("[\udc80-\udcff]", text))
+    return len(re.findall("[^\x00-\x7f]", text)) - strays, strays
 
 
 def _likely_encoding(head: bytes) -> str | None:

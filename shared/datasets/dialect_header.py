@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from shared.datasets.dialect_records import Record
+from shared.datasets.dialect_records import Record, Records
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)*|[.,]\d+)([eE][+-]?\d+)?%?")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}.*)?")
 _MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-", "--", "<na>", "#n/a", "nil", "."))
 # What people cannot see in a name: zero-width characters and marks of byte order.
 _UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
+_DELIMITERS_OF_NAMES = ",;\t|"
 MOST_PREAMBLE = 50
 
 
@@ -37,6 +38,9 @@ class Layout:
 def find_layout(records: Sequence[Record], *, header: bool | None) -> Layout:
     """The layout of the file whose head holds these records, none of them blank."""
     width = modal_width(records)
+    if header is not False and _has_foreign_header(records, width):
+        reason = "it has as many names as the rows have cells, with another delimiter"
+        return layout_at(records, 0, 1, width=width, reason=reason)
     skipped = _preamble(records, width, header=header)
     table = records[skipped:]
     rows = [record.cells for record in table]
@@ -58,6 +62,11 @@ def layout_at(records: Sequence[Record], skipped: int, header_rows: int, *, widt
     warnings = list[str]()
     if header_rows:
         names = merged_names(rows[:header_rows])
+        if header_rows == 1 and (foreign := _foreign_names(records[skipped : skipped + 1], body)):
+            names, delimiter = foreign
+            warnings.append(
+                f"The header separates its names by {delimiter!r} and the rows do not; it was taken as such."
+            )
         while len(names) > width and not names[-1].strip():
             names = names[:-1]
         if _begins_with_row_names(names, body, width):
@@ -148,6 +157,29 @@ def _preamble(records: Sequence[Record], width: int, *, header: bool | None) -> 
     while few < first and (_is_comment(records[few]) or _filled(records[few]) <= 1):
         few += 1
     return few
+
+
+def _has_foreign_header(records: Sequence[Record], width: int) -> bool:
+    """Whether the first record names the columns with a delimiter of its own, above rows that have no other header."""
+    rows = [record.cells for record in records[1:]]
+    if len(rows) < 2 or len(rows[0]) != width or not _foreign_names(records[:1], rows):
+        return False
+    met = _evidence([cell.strip() for cell in rows[0]], rows[1:])
+    return met.as_value > met.as_name
+
+
+def _foreign_names(header: Sequence[Record], body: Sequence[Sequence[str]]) -> tuple[list[str], str] | None:
+    """The names in the one cell of a header, and what separates them, where they are as many as the rows have cells."""
+    widths = Counter(map(len, body))
+    if not header or len(header[0].cells) != 1 or not widths:
+        return None
+    width = widths.most_common(1)[0][0]
+    for delimiter in _DELIMITERS_OF_NAMES:
+        names = next(iter(Records(header[0].text, delimiter=delimiter, quote='"'))).cells
+        cleaned = {_clean_name(name) for name in names}
+        if width == len(names) == len(cleaned) > 1 and all(name and not _is_typed(name) for name in cleaned):
+            return names, delimiter
+    return None
 
 
 def _may_be_first(record: Record, after: Sequence[Record], width: int) -> bool:

@@ -8,7 +8,7 @@ from bot.grammar import parse
 from bot.words import split_words
 from shared.combinations import column_problems, problems_of
 from shared.errors import RefusedWords
-from shared.specs import DescribeSpec, ModelName, OptimizerName, Task, TrainSpec
+from shared.specs import DescribeSpec, LossName, ModelName, OptimizerName, Task, TrainSpec
 
 SOLVED = "`linear` without optimizer= is solved to its optimum in one go; met "
 LAYERS = "`linear` has no layers; met "
@@ -172,19 +172,20 @@ def test_words_that_do_not_go_together(words: dict[str, Any], message: str, hint
             Task.BINARY,
             {"loss": "mse"},
             "loss=mse is for regression; the task is binary.",
-            "Use loss=cross_entropy or focal, or leave loss= out.",
+            "Use loss=cross_entropy or focal, or leave loss= out, or say task=regression if the target is a number.",
         ),
         (
             Task.MULTICLASS,
             {"loss": "quantile", "quantile": 0.9},
             "loss=quantile is for regression; the task is multiclass.",
-            "Use loss=cross_entropy or focal, or leave loss= out.",
+            "Use loss=cross_entropy or focal, or leave loss= out, or say task=regression if the target is a number.",
         ),
         (
             Task.REGRESSION,
             {"loss": "cross_entropy"},
             "loss=cross_entropy is for classes; the task is regression.",
-            "Use loss=mse, mae, huber or quantile, or leave loss= out.",
+            "Use loss=mse, mae, huber or quantile, or leave loss= out, or say task=multiclass if the numbers of the "
+            "target stand for classes.",
         ),
         (
             Task.REGRESSION,
@@ -198,6 +199,12 @@ def test_words_that_do_not_fit_the_task(task: Task, words: dict[str, Any], messa
     """What only classes or only a regression can use is refused once the task is known, and not before."""
     assert problems(task, **words) == [(message, hint)]
     assert problems(None, **words) == []
+
+
+def test_a_task_that_was_told_is_not_offered_to_be_changed() -> None:
+    """Who said the task has a wrong loss, and is told of losses only."""
+    (problem,) = problems_of(TrainSpec(dataset="a.csv", task=Task.BINARY, loss=LossName.MSE), Task.BINARY)
+    assert problem.hint == "Use loss=cross_entropy or focal, or leave loss= out."
 
 
 @pytest.mark.parametrize(

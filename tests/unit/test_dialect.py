@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.dialect import HEAD_BYTES, column_names, decode, find_dialect
+from shared.datasets.dialect import HEAD_BYTES, column_names, decode, find_dialect, like
 from shared.errors import RunFailed
 
 
@@ -69,6 +69,53 @@ def test_what_is_not_utf8_is_told_by_its_letters(encoding, text, found):
     assert dialect.encoding == found
     assert dialect.columns[0] == text.split(",")[0]
     assert "say encoding=..." in dialect.warnings[0]
+
+
+@pytest.mark.parametrize("stray", [b"K\xf6ln", b"Gr\xfc\xdfe", b"\xe9", b"\x81"])
+def test_a_stray_byte_leaves_a_file_utf8(stray):
+    """Few bytes that are not UTF-8 make no Chinese of the letters around them."""
+    dialect = find_dialect(b"city,y\n" + "Köln,1\nMünchen,0\nGießen,1\n".encode() * 10 + stray + b",1\n")
+    assert (dialect.encoding, dialect.columns, dialect.warnings) == ("utf-8", ("city", "y"), ())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "cells"),
+    [
+        ("gb18030", ("女", "女", "女", "男")),  # the first is a letter of UTF-8 as well
+        ("gb18030", ("北京市人民", "上海市", "广州市")),
+        ("cp932", ("とうきょう", "カナ", "東京")),
+        ("cp1251", ("Москва", "Казань", "Уфа", "Киров")),
+        ("cp1252", ("Köln", "Ã©", "Gießen", "Zoë")),
+    ],
+)
+def test_bytes_that_pair_up_by_chance_make_no_utf8(encoding, cells):
+    """Where bytes that are not UTF-8 are frequent, the file is none, though some of them could be."""
+    text = "a,b\n" + "".join(f"{cell},1\n" for cell in cells * 20)
+    assert find_dialect(text.encode(encoding)).encoding == encoding
+
+
+def test_a_header_with_another_delimiter_than_the_rows_names_them():
+    """Names that are as many as the cells of the rows are no title, also where another file is read alike."""
+    rows = b"1,2.5,3\n4,5.5,6\n7,8.5,9\n"
+    dialect = find_dialect(b"a;b;y\n" + rows)
+    assert (dialect.delimiter, dialect.columns, dialect.first_line, dialect.preamble) == (",", ("a", "b", "y"), 1, 0)
+    assert dialect.warnings == ("The header separates its names by ';' and the rows do not; it was taken as such.",)
+    for header in (b"a;b;y\n", b"a,b,y\n"):
+        assert like(header + rows, dialect).columns == ("a", "b", "y")
+
+
+@pytest.mark.parametrize(
+    ("head", "columns", "preamble"),
+    [
+        (b"Sales; Berlin\na,b\n1,2\n3,4\n", ("a", "b"), 1),  # a title above a header
+        (b"Sales; Berlin\n1,2,3\n4,5,6\n7,8,9\n", ("column_1", "column_2", "column_3"), 1),  # of another width
+        (b"2023; 2024\n1,2\n3,4\n5,6\n", ("column_1", "column_2"), 1),  # numbers are no names
+    ],
+)
+def test_a_title_with_another_delimiter_is_no_header(head, columns, preamble):
+    """Only names that fit the rows, above rows that have no other header, are taken."""
+    dialect = find_dialect(head)
+    assert (dialect.columns, dialect.preamble) == (columns, preamble)
 
 
 def test_a_mark_above_a_wrong_byte():

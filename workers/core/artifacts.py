@@ -40,7 +40,7 @@ def write_artifacts(  # noqa: PLR0913 - the parts of a run, and what came of the
     (out / "weights.safetensors").write_bytes(save(weights(predictor), metadata={"model": kept}))
     check()
     parts = pl.Series(dataset.parts).replace_strict(PART_NAMES, return_dtype=pl.String)
-    numbers = np.arange(1, len(parts) + 1)
+    numbers = dataset.table.file_rows(np.arange(len(parts)))
     rows = pl.DataFrame({"row": numbers, "row_hash": dataset.hashes, "part": parts})
     rows.write_parquet(out / "rows.parquet")
     check()
@@ -49,7 +49,7 @@ def write_artifacts(  # noqa: PLR0913 - the parts of a run, and what came of the
     labels = classes[outputs.argmax(axis=1)] if target.classes else []
     actual = classes[target.values[test]] if target.classes else target.values[test]
     table = {
-        "row": pl.Series(test + 1),
+        "row": pl.Series(numbers[test]),
         "row_hash": rows["row_hash"][test],
         "actual": pl.Series(actual, dtype=pl.String if target.classes else pl.Float64),
     }

@@ -4,7 +4,7 @@ Nothing here is fitted: a column's kind follows from its cells in the whole file
 Statistics and vocabularies come later, from the rows that a model may learn from.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -90,13 +90,12 @@ def understand(
     for name in table.names:
         if name == target:
             continue
-        cells = table.column(name)
-        values = column_values(name, cells)
+        values = column_values(name, table.column(name))
         reading = found = find_kind(values, unnamed=name in unnamed, comma=comma)
         if name in told and name not in drop:
-            reading, problem = _as_told(values, cells, told[name], comma=comma)
+            reading, problem = _as_told(table, values, told[name], comma=comma)
             problems += problem
-        columns.append(_column(values, cells, reading, found))
+        columns.append(_column(table, values, reading, found))
     if problems:
         raise RunFailed(*problems)
     kept = [replace(c, used=False, reason="left out with drop=") if c.name in drop else c for c in columns]
@@ -133,14 +132,18 @@ def told_kinds(spec: TableSpec, names: Sequence[str], target: str) -> dict[str, 
     return told
 
 
-def first_stray(cells: pl.Series, pattern: str) -> tuple[int, str] | None:
-    """Row, from 1, and cell of the first cell that is neither missing nor of the pattern."""
+def first_stray(
+    cells: pl.Series, pattern: str, file_row: Callable[[int], int] = lambda row: row + 1
+) -> tuple[int, str] | None:
+    """Row, from 1, and cell of the first cell that is neither missing nor of the pattern; `file_row` tells where a row
+    of the table stands in its file.
+    """
     text = cells.str.strip_chars(SPACE)
     odd = (~(text.str.contains(whole(pattern)) | text.is_in(MISSING_WORDS))).arg_true()
-    return (int(odd[0]) + 1, str(text[int(odd[0])])) if len(odd) else None
+    return (file_row(int(odd[0])), str(text[int(odd[0])])) if len(odd) else None
 
 
-def _as_told(values: Values, cells: pl.Series, kind: Kind, *, comma: bool) -> tuple[Reading, list[Problem]]:
+def _as_told(table: Table, values: Values, kind: Kind, *, comma: bool) -> tuple[Reading, list[Problem]]:
     """The cells read as the kind that a person gave them, or why they cannot be."""
     word, total = f"{kind.value}=", values.total
     if not total:
@@ -158,7 +161,7 @@ def _as_told(values: Values, cells: pl.Series, kind: Kind, *, comma: bool) -> tu
         pattern = (
             reading.date.pattern if reading and reading.date else (reading.style.pattern if reading else r"[^\s\S]")
         )
-        row, cell = first_stray(cells, pattern) or (1, str(values.cells[0]))
+        row, cell = _stray_of(table, values.name, pattern) or (1, str(values.cells[0]))
         wrong = reading.others if reading else total
         message = (
             f"Most cells of a column that {word} names must be {kind.value}s of one format; in `{values.name}` "
@@ -168,7 +171,11 @@ def _as_told(values: Values, cells: pl.Series, kind: Kind, *, comma: bool) -> tu
     return Reading(kind, ""), [Problem(f"{kind.value}_unreadable", message, hint)]
 
 
-def _column(values: Values, cells: pl.Series, reading: Reading, found: Reading) -> Column:
+def _stray_of(table: Table, name: str, pattern: str) -> tuple[int, str] | None:
+    return first_stray(table.column(name), pattern, table.file_row)
+
+
+def _column(table: Table, values: Values, reading: Reading, found: Reading) -> Column:
     first, numbers, many = None, 0, False
     if reading.kind in {Kind.CATEGORY, Kind.BOOLEAN, Kind.TEXT}:
         are_numbers = values.cells.str.contains(whole(NUMBER))
@@ -176,9 +183,9 @@ def _column(values: Values, cells: pl.Series, reading: Reading, found: Reading) 
         share = numbers / max(1, values.total)
         many = 1 - MOSTLY <= share < MOSTLY and int(are_numbers.sum()) > _MOST_NUMBER_WORDS
     if many:
-        first = first_stray(cells, NUMBER)
+        first = _stray_of(table, values.name, NUMBER)
     elif reading.others and reading.used:
-        first = first_stray(cells, reading.date.pattern if reading.date else reading.style.pattern)
+        first = _stray_of(table, values.name, reading.date.pattern if reading.date else reading.style.pattern)
     return Column(
         name=values.name,
         kind=reading.kind,
@@ -202,10 +209,9 @@ def _column(values: Values, cells: pl.Series, reading: Reading, found: Reading) 
 
 def _after_all(table: Table, column: Column, *, comma: bool) -> Column:
     """An identifier as the feature that it would otherwise be."""
-    cells = table.column(column.name)
-    values = column_values(column.name, cells)
+    values = column_values(column.name, table.column(column.name))
     reading = best_kind(values, comma=comma)
     if not reading.used:
         reading = Reading(Kind.CATEGORY, "")
     reason = f"looks like an identifier ({column.reason}), but no other feature is left"
-    return replace(_column(values, cells, reading, reading), reason=reason, identifies=True, is_text=False)
+    return replace(_column(table, values, reading, reading), reason=reason, identifies=True, is_text=False)

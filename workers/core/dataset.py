@@ -24,7 +24,8 @@ from workers.core.findings import (
 from workers.core.leakage import leak_findings
 from workers.core.names import typed, unknown_column
 from workers.core.numbers import PROVING_ROWS, has_decimal_commas, read_numbers
-from workers.core.order import drift_finding, group_findings, time_finding
+from workers.core.order import clearest_drift, drift_finding, group_findings, time_finding
+from workers.core.outliers import outlier_findings
 from workers.core.reading import read_table
 from workers.core.sentinels import sentinel_findings
 from workers.core.shifted import shift_findings
@@ -95,7 +96,7 @@ def understand_dataset(path: Path, spec: TrainSpec, *, writer: TableWriter | Non
     table = read_table(path, sep=spec.sep, encoding=spec.encoding, header=spec.header, writer=writer)
     name, found_target, told = _asked(table.names, spec)
     comma = has_commas(table)
-    target = understand_target(table, name, spec.task, comma=comma)
+    target = understand_target(table, name, spec.task, loss=spec.loss, comma=comma)
     columns = understand(table, target=name, drop=spec.drop, unnamed=_unnamed(table), told=told, comma=comma)
     times = _times(table, columns, spec.time)
     groups = _groups(table, spec.group)
@@ -108,22 +109,25 @@ def understand_dataset(path: Path, spec: TrainSpec, *, writer: TableWriter | Non
     if times is not None:
         parts, said = split_by_time(hashes, target, times)
     else:
-        parts, said = split_rows(hashes, target, split_seed=spec.split_seed, groups=groups)
+        parts, said = split_rows(hashes, target, split_seed=spec.split_seed, groups=groups, file_row=table.file_row)
     learnt = (parts == TRAIN) | (parts == VALIDATION)
     features = fit_features(table, columns, learnt)
     cells = encode(table, features)
     with np.errstate(over="ignore", invalid="ignore"):  # a target may hold numbers whose squares are beyond all range
         order = _order_findings(table, columns, target, features, cells) if times is None and groups is None else []
-        sorted_by = {finding.column for finding in order if finding.code == "time_order"}
+        sentinels = sentinel_findings(cells, features, target)
         leaks = leak_findings(cells, features, target, np.flatnonzero(learnt))
+        # A number that drifts along a date is told by the date: that is no leak.
+        dates = {column.name for column in columns if column.kind is Kind.DATE and not target.classes}
+        told_by_time = dates & {finding.column for finding in order}
         findings = [
             *copies,
             *class_findings(target),
             *shift_findings(table, columns, target.style),
             *total_findings(table, columns, target),
-            *sentinel_findings(cells, features, target),
-            # What drifts with time is told by the time: that is no leak.
-            *(finding for finding in leaks if finding.column not in sorted_by),
+            *sentinels,
+            *outlier_findings(table, cells, features, target, told={finding.column for finding in sentinels}),
+            *(finding for finding in leaks if finding.column not in told_by_time),
             *order,
             *column_findings(columns, table.height),
         ]
@@ -159,6 +163,8 @@ def _asked(names: Sequence[str], spec: TrainSpec) -> tuple[str, tuple[str, ...],
         name, inferred = find_target(names, spec)
     except RunFailed as wrong:
         problems += wrong.problems
+        if spec.target is None:
+            name, _ = find_target(names, spec.model_copy(update={"drop": ()}))
     try:
         told = told_kinds(spec, names, name)
     except RunFailed as wrong:
@@ -237,13 +243,13 @@ def _rows_told_apart(
 def _order_findings(
     table: Table, columns: Sequence[Column], target: Target, features: Sequence[Feature], cells: Cells
 ) -> list[Finding]:
-    found = group_findings(table, columns, target)
+    found = list[Finding]()
     for feature, values in zip(number_features(features), cells.numbers, strict=True):
         if feature.kind is Kind.DATE:
             found += time_finding(feature.name, values, target)
         elif feature.kind is Kind.NUMBER:
             found += drift_finding(feature.name, values, target)
-    return found
+    return [*group_findings(table, columns, target), *clearest_drift(found)]
 
 
 def _unnamed(table: Table) -> frozenset[str]:

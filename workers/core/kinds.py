@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from workers.core.dates import DateFormat, Order, find_format, looks_dated, looks_unread
+from workers.core.number_ways import find_ways, said_of
 from workers.core.numbers import PLAIN, NumberStyle, find_style, looks_written, may_be_grouped, spread
 from workers.core.texts import find_tokens
 from workers.core.words import BOOLEAN_PAIRS, INTEGER, MISSING_WORDS, NUMBER, SPACE, UUID, whole
@@ -18,7 +19,9 @@ MOSTLY_DATES = 0.98
 TEXT_SHARE = 0.8  # strings that differ in more than this share of the rows are text
 TEXT_LEAST = 20
 _SENTENCE_SHARE, _SENTENCE_WORDS = 0.2, 3.0  # as are longer ones that differ in more than this share
-_MOST_CODES = 1_000
+_MOST_CODES, _CODE_REPEATS = 1_000, 5  # different codes, and how many rows share one
+_LONG_INTEGER, _EXACT = r"\A[1-9][0-9]{15,99}\z", 2.0**53  # above, not every whole number is a double
+_NANOSECONDS = (1e18, 2e18)  # since 1970, in 2001 to 2033
 _LEAST_FORMAT_SHARE = 0.1
 _MOST_STRAY_WORDS, _MOST_STRAY_SHARE, _MOST_OF_ONE_WORD = 10, 0.1, 0.25
 _COLLAPSED_ROWS = 100_000
@@ -200,9 +203,9 @@ def _as_plain_number(values: Values, *, comma: bool) -> Reading | None:
     counted = as_date(values, day_first=False)
     if counted and not counted.others:
         return counted
-    code = _code_evidence(values)
+    code = _code_evidence(values) or _long_code(values.cells)
     if code:
-        return Reading(Kind.CATEGORY, code)
+        return Reading(Kind.CATEGORY, f"{values.distinct} different words; {code}")
     return Reading(Kind.NUMBER, _share(numbers, total, "numbers"))
 
 
@@ -212,15 +215,28 @@ def _as_date(values: Values, *, comma: bool) -> Reading | None:
 
 def _code_evidence(values: Values) -> str:
     """Why whole numbers are names of something; '' where nothing says so. Being few is no evidence."""
-    if not 2 < values.distinct <= min(_MOST_CODES, values.total // 5):
+    if not 2 < values.distinct <= min(_MOST_CODES, values.total // _CODE_REPEATS):
         return ""
     parts = name_parts(values.name)
     named = bool(parts) and (parts[-1] in _CODE_NAMES or names_an_id(values.name))
     zeros = bool(values.cells.str.contains(r"\A0[0-9]+\z").any())
     if not (named or zeros) or not values.cells.str.contains(whole(INTEGER)).all():
         return ""
-    why = "its name says that its numbers are codes" if named else "its numbers start with zeros, as codes do"
-    return f"{values.distinct} different words; {why}"
+    return "its name says that its numbers are codes" if named else "its numbers start with zeros, as codes do"
+
+
+def _long_code(cells: pl.Series) -> str:
+    """Why digits name something however seldom they repeat: phone numbers, accounts; '' where nothing says so."""
+    head = cells.head(100)
+    if head.str.contains(r"\A0[0-9]+\z").all() and cells.str.contains(r"\A0[0-9]+\z").all():
+        are_alike = cells.str.len_bytes().n_unique() == 1
+        return "all its numbers start with zeros and are equally long, as codes are" if are_alike else ""
+    if not head.str.contains(_LONG_INTEGER).all() or not cells.str.contains(_LONG_INTEGER).all():
+        return ""
+    known, (first, last) = cells.cast(pl.Float64), _NANOSECONDS
+    if (known <= _EXACT).any() or known.is_between(first, last).all():
+        return ""
+    return "its whole numbers have 16 digits or more, as codes do"
 
 
 def _stray_words(values: Values, *, comma: bool) -> Reading | None:
@@ -240,6 +256,11 @@ def _stray_words(values: Values, *, comma: bool) -> Reading | None:
 
 def _as_words(values: Values) -> Reading:
     distinct, total, mixed = values.distinct, values.total, _mixed_dates(values) or _unread_dates(values)
+    ways = [] if mixed else find_ways(values.cells, values.counts)
+    if ways:
+        mixed = f"its numbers are {said_of(ways, total)}"
+        if distinct > total // _CODE_REPEATS:
+            return Reading(Kind.TEXT, mixed, used=False)
     if distinct >= TEXT_LEAST and (distinct > TEXT_SHARE * total or _holds_sentences(values)):
         if mixed:
             return Reading(Kind.TEXT, mixed, used=False)
@@ -297,7 +318,7 @@ def _id_evidence(values: Values, *, unnamed: bool) -> str:
         return "its cells are UUIDs, one for each row"
     index = unnamed or re.sub(r"[^a-z#]+", " ", values.name.lower()).strip() in _INDEX_NAMES
     if not index and not names_an_id(values.name):
-        return ""
+        return _long_code(cells)
     integers = values.count(cells.str.contains(whole(INTEGER)))
     if names_an_id(values.name):
         numbers = values.count(cells.str.contains(whole(NUMBER)))
@@ -306,7 +327,7 @@ def _id_evidence(values: Values, *, unnamed: bool) -> str:
     # Values that all differ stand as they do in the file.
     if index and integers == total == values.distinct and bool((cells.cast(pl.Float64).diff().drop_nulls() == 1).all()):
         return "it counts the rows"
-    return ""
+    return _long_code(cells)
 
 
 def _starts_like(cells: pl.Series, pattern: str) -> bool:

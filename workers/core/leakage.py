@@ -2,17 +2,18 @@
 
 For each feature a model of it alone: the mean of the target in each of its words, or in each quantile bin of a number,
 judged on rows that the mean has not seen (five folds); or, number against number, a line. H2O's Driverless AI looks for
-leaks in the same way.
+leaks in the same way. Of a text it is single words that are judged: all of them together may well tell the target.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from workers.core.encode import Cells, Feature, category_features, number_features
+from workers.core.encode import Cells, Feature, category_features, number_features, text_features
 from workers.core.findings import Finding
-from workers.core.kinds import name_parts
+from workers.core.kinds import name_parts, quote
 from workers.core.names import typed
 from workers.core.target import Target
 
@@ -21,7 +22,8 @@ LEAST_ROWS, LEAST_COPIED = 50, 12
 SUSPICIOUS = 0.98
 SUSPICIOUS_BY_NAME = 0.9
 _BINS, _FOLDS = 64, 5
-_MOST_CLASSES = 30
+_MOST_CLASSES, _SHOWN_WORDS = 30, 5
+_LEAST_OF_A_WORD = 10  # rows with a word and without it, of a class and of none: some word meets few rows by chance
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def leak_findings(cells: Cells, features: Sequence[Feature], target: Target, row
     for feature, values in zip(category_features(features), cells.codes, strict=True):
         codes = values[rows]
         found += _judge(feature, codes, codes == feature.missing, seen, least=0.0)
-    return found
+    return found + _told_by_words(cells, features, rows, seen)
 
 
 def single_score(codes: np.ndarray, folds: np.ndarray, y: np.ndarray, classes: int) -> float:
@@ -118,6 +120,59 @@ def _judge(feature: Feature, codes: np.ndarray, missing: np.ndarray, seen: _Rows
         return []
     sentence = f"{why[0].upper()}{why[1:]} (cross-validated {measure} {score:.3f}); {remedy}."
     return [Finding(code, sentence, feature.name, facts)]
+
+
+def _told_by_words(cells: Cells, features: Sequence[Feature], rows: np.ndarray, seen: _Rows) -> list[Finding]:
+    """A finding for each text where a word, or one of each of several classes, alone predicts the target."""
+    if cells.counts is None:
+        return []
+    held, start, found = csr_array(cells.counts[rows] > 0, dtype=np.float64), 0, list[Finding]()
+    for feature in text_features(features):
+        own, start = held[:, start : start + len(feature.words)], start + len(feature.words)
+        words = _telling(own, seen)
+        if not words:
+            continue
+        # Each row's first such word, 0 for none.
+        codes = ((own[:, words].toarray() > 0) * np.arange(len(words), 0, -1)).max(axis=1, initial=0)
+        score, measure = seen.score(codes), "AUC" if seen.target.classes else "R2"
+        if score <= SUSPICIOUS:
+            continue
+        shown = ", ".join(quote(feature.words[k]) for k in words[:_SHOWN_WORDS])
+        shown += " and more" if len(words) > _SHOWN_WORDS else ""
+        what = f"The word {shown} in `{feature.name}` alone predicts"
+        if len(words) > 1:
+            what = f"The words {shown} in `{feature.name}` alone predict"
+        sentence = (
+            f"{what} `{seen.target.name}` (cross-validated {measure} {score:.3f}); if the text is not known before the "
+            f"target is, leave it out with {typed('drop', feature.name)}."
+        )
+        facts = {measure.lower(): round(score, 4), "words": [feature.words[k] for k in words]}
+        found.append(Finding("leak", sentence, feature.name, facts))
+    return found
+
+
+def _telling(held: csr_array, seen: _Rows) -> list[int]:
+    """Of the words that rows hold, [rows, words] of 1 and 0, the one that tells most of the target: for each class, or
+    for both of two.
+    """
+    rows, met = held.shape[0], held.sum(axis=0)
+    if not seen.target.classes:
+        y = seen.y - seen.y.mean()
+        frequent = np.minimum(met, rows - met) >= _LEAST_OF_A_WORD
+        apart = frequent * np.square(held.T @ y) / np.maximum(met * (rows - met), 1.0)
+        return [int(apart.argmax())]
+    best = list[tuple[float, int]]()
+    for k in range(len(seen.target.classes)):
+        own = (seen.y == k).astype(np.float64)
+        size = own.sum()
+        if not _LEAST_OF_A_WORD <= size <= rows - _LEAST_OF_A_WORD:
+            continue
+        hits = held.T @ own
+        apart = hits / size - (met - hits) / (rows - size)
+        best.append((float(apart.max()), int(apart.argmax())))
+    if len(seen.target.classes) == 2:
+        best = [max(best)] if best else []
+    return list(dict.fromkeys(word for _, word in best))
 
 
 def _bins(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

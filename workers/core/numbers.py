@@ -25,11 +25,11 @@ _CODES = (
     "USD", "EUR", "GBP", "JPY", "CNY", "CHF", "CAD", "AUD", "NZD", "INR", "RUB", "BRL", "MXN", "ZAR", "SEK", "NOK",
     "DKK", "PLN", "CZK", "HUF", "TRY", "KRW", "SGD", "HKD", "US$", "R$", "A$", "C$", "kr", "Rs", "Fr.", "SFr.", "zł",
 )  # fmt: skip
-_CURRENCIES = (*_SYMBOLS, *_CODES)
+CURRENCIES = (*_SYMBOLS, *_CODES)
 # What multiplies a number. The first three do so wherever some numbers lack them; the others could be units too.
 _SCALES = {"k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "mn": 1e6, "Mio": 1e6, "Mio.": 1e6, "B": 1e9, "b": 1e9, "bn": 1e9}
 _SURE_SCALES = ("k", "K", "M")
-_BEFORE = "|".join(re.escape(mark) for mark in sorted(_CURRENCIES, key=len, reverse=True))
+_BEFORE = "|".join(re.escape(mark) for mark in sorted(CURRENCIES, key=len, reverse=True))
 _DIGITS = r"[0-9](?:[0-9.,'\u2019 \u00a0\u202f]*[0-9.,])?|[.,][0-9]+"
 _UNIT = r"[^0-9\s.,()'+\-][^\s()]{0,9}"
 _SIGN = rf"[+\-{_MINUS}]?"
@@ -193,7 +193,9 @@ def find_style(cells: pl.Series, *, comma: bool) -> tuple[NumberStyle, str]:
     """
     sample = spread(cells, _SAMPLE)
     parts = pl.DataFrame({"cell": sample}).select(pl.col("cell").str.extract_groups(whole(_ANY))).to_series()
-    before, digits, after = (parts.struct.field(name).drop_nulls() for name in parts.struct.fields[:3])
+    before, digits, after = (parts.struct.field(name) for name in parts.struct.fields[:3])
+    before, after = _marks_of_one(before, after)
+    digits = digits.drop_nulls()
     owed, long_minus = bool(sample.str.contains(r"\A\(").any()), bool(sample.str.contains(_MINUS, literal=True).any())
     behind = bool(sample.str.contains(r"[0-9]-(?: |\z)").any()) and not sample.str.contains(r"\A[^0-9]*-").any()
     found = Counter(digits.str.replace_all("[0-9]", "").str.join("").to_list() if len(digits) else [""])
@@ -269,6 +271,16 @@ def _scales(marks: pl.Series, numbers: int) -> str:
     if len({_SCALES[mark] for mark in met}) < 2 and not (met.keys() & set(_SURE_SCALES) and met.total() < numbers):
         return ""
     return " ".join(sorted(met, key=lambda mark: (-len(mark), _SCALES[mark], mark)))
+
+
+def _marks_of_one(before: pl.Series, after: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The marks in front and behind. $5 and 5% are two quantities: where no cell has both, the rarer mark is none."""
+    one, other = before.drop_nulls(), after.drop_nulls()
+    if not len(one) or not len(other) or bool((before.is_not_null() & after.is_not_null()).any()):
+        return one, other
+    if _commonest(one) == _commonest(other) or set(other.to_list()) <= _SCALES.keys():
+        return one, other
+    return (one, other.clear()) if len(one) >= len(other) else (one.clear(), other)
 
 
 def _commonest(marks: pl.Series) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from bisect import bisect_right, insort
 from dataclasses import dataclass
 
 from shared.datasets.dialect import Dialect
@@ -56,6 +57,8 @@ class Repairs:
 
     def __init__(self, dialect: Dialect, *, tolerate: bool) -> None:
         self.unreadable: dict[int, str] = {}
+        self.left_out: list[int] = []
+        """Rows of the file, from 1, that are none of the table, ascending; without notes below it."""
         self.line = dialect.first_line
         """Lines of the file that were read so far."""
         self._delimiter, self._quote = dialect.delimiter, dialect.quote
@@ -78,9 +81,10 @@ class Repairs:
 
     def headers_left_out(self, rows: list[int]) -> None:
         """Count rows (from 0, of those that would be kept) that hold the header once more."""
-        before = self._counts["header_repeated"].count if "header_repeated" in self._counts else 0
-        for row in rows:
-            self._count("header_repeated", before + row + 1)
+        for earlier, row in enumerate(rows):
+            in_file = self._in_file(row - earlier)
+            insort(self.left_out, in_file)
+            self._count("header_repeated", in_file)
         self._kept -= len(rows)
 
     def repair(self, text: str, *, final: bool) -> tuple[str, str]:
@@ -121,6 +125,8 @@ class Repairs:
             if short:
                 self._kept += 1
                 text.append(self._written(misfit.cells))
+            else:
+                self.left_out.append(misfit.row)
         return "".join(text)
 
     def finish(self) -> str:
@@ -158,6 +164,11 @@ class Repairs:
                 )
             )
         return tuple(made)
+
+    def _in_file(self, kept: int) -> int:
+        """The row of the file, from 1, that comes behind `kept` rows that are not left out."""
+        earlier = bisect_right(range(len(self.left_out)), kept + 1, key=lambda k: self.left_out[k] - k)
+        return kept + 1 + earlier
 
     def _without_odd(self, text: str) -> tuple[str, list[tuple[int, str]]]:
         """The text without what no text holds, and the lines (from 1) where such was met, with the repair's code."""

@@ -109,7 +109,7 @@ def _read_csv(path: Path, head: bytes, dialect: Dialect, writer: TableWriter, *,
         said = (*said, _column_dropped(unnamed))
         names = {column: name for column, name in names.items() if name not in unnamed}
     warnings = (*dialect.warnings, *(repair.sentence for repair in said))
-    return writer.table(names, dialect=dialect, notes=Notes(said, warnings, repairs.unreadable))
+    return writer.table(names, dialect=dialect, notes=Notes(said, warnings, repairs.unreadable, repairs.left_out))
 
 
 def _empty_at_end(dialect: Dialect, filled: tuple[bool, ...]) -> list[str]:

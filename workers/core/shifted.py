@@ -6,6 +6,7 @@ whatever they hold, are far more likely in the columns beside theirs (`shifted_f
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -23,26 +24,41 @@ _LOOKED_AT = 10_000
 
 
 def shift_findings(table: Table, columns: Sequence[Column], style: NumberStyle) -> list[Finding]:
-    """A finding where rows look shifted; `style` is that of the target's numbers."""
-    rows, example = _by_kind(table, columns)
-    moved = find_moved(table, [style, *(column.style for column in columns)])
-    if moved is not None and moved.in_block:
-        first, last = int(moved.rows[0]) + 1, int(moved.rows[-1]) + 1
-        what = f"Rows {first} to {last} have cells that stand one column beside those of the other rows"
-        return [_finding(moved.rows, f"{what}: {_example(moved)}")]
-    if moved is not None:
-        rows, example = np.union1d(rows, moved.rows), example or _example(moved)
-    if not len(rows):
-        return []
+    """A finding where rows look shifted, of each part and of single ones; `style` is that of the target's numbers."""
+    # By their numbers in the file, from 0.
+    moved = [
+        replace(one, rows=table.file_rows(one.rows) - 1)
+        for one in find_moved(table, [style, *(column.style for column in columns)])
+    ]
+    blocks, single = ([m for m in moved if m.in_block is is_block] for is_block in (True, False))
+    rows, example = _by_kind(table, columns) if not blocks else (np.zeros(0, dtype=np.int64), "")
+    rows = table.file_rows(rows) - 1
+    findings = [_of_block(block) for block in blocks]
+    if not len(rows) and not single:
+        return findings
+    rows = np.unique(np.concatenate([rows, *(m.rows for m in single)]))
+    count = max(len(rows), sum(m.estimate for m in single))
     shown = ", ".join(str(row + 1) for row in rows[:_SHOWN_ROWS].tolist())
-    many = f"{len(rows)} rows have" if len(rows) > 1 else "1 row has"
-    return [_finding(rows, f"{many} cells under the wrong column, first in row {shown}: {example}")]
+    many = f"{count} rows have" if count > 1 else "1 row has"
+    what = f"{many} cells under the wrong column, first in row {shown}"
+    if sample := max((m.sample or 0 for m in single), default=0):
+        what = f"About {count} rows have cells under the wrong column, as {sample} rows tell that were looked at, "
+        what += f"such as row {shown}"
+    return [*findings, _finding(rows, count, f"{what}: {example or _example(single[0])}")]
 
 
-def _finding(rows: np.ndarray, what: str) -> Finding:
+def _of_block(moved: Moved) -> Finding:
+    """Of rows that stand one below the other."""
+    about = f", as {moved.sample} rows tell that were looked at," if moved.sample else ""
+    what = f"Rows {int(moved.rows[0]) + 1} to {int(moved.rows[-1]) + 1}{about}"
+    sentence = f"{what} have cells that stand one column beside those of the other rows: {_example(moved)}"
+    return _finding(moved.rows, moved.estimate, sentence)
+
+
+def _finding(rows: np.ndarray, count: int, what: str) -> Finding:
     sentence = f"{what}. Mend the file; as it is, those rows mislead the model."
     first = [row + 1 for row in rows[:_SHOWN_ROWS].tolist()]
-    return Finding("columns_shifted", sentence, None, {"rows": len(rows), "first_rows": first})
+    return Finding("columns_shifted", sentence, None, {"rows": count, "first_rows": first})
 
 
 def _example(moved: Moved) -> str:

@@ -1,38 +1,39 @@
 """Rows that fit the columns beside theirs much better than their own: cells that moved, whatever they hold.
 
-For each pair of neighbours the cells of both are sorted into common bins: quantiles of their numbers, frequent words,
-and the shapes of other words. How often the cells of each column fall into a bin says how well a cell fits either of
-them, and the logarithm of the ratio, summed over the columns that would have moved (a naive Bayes likelihood ratio),
-how much better a row fits as moved. Which columns that are is what fits best. Rows are judged one by one, against all
-rows; and block by block, against an earlier block, because of a file whose second half moved each column holds the
-cells of two.
+For each pair of neighbours the cells of both are sorted into common bins (`shifted_bins.py`). How often the cells of
+each column fall into a bin says how well a cell fits either of them, and the logarithm of the ratio, summed over the
+columns that would have moved (a naive Bayes likelihood ratio), how much better a row fits as moved. Rows are judged in
+three ways. Those whose first or last cell is missing, which a shift leaves behind, against all others: as few of them
+as fit, or the most. Each row against all rows, then against those that nothing speaks against. And block by block,
+against the blocks near it, because of a file whose second half moved each column holds the cells of two.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from itertools import pairwise, permutations
 
 import numpy as np
 import polars as pl
 
-from workers.core.numbers import PLAIN, NumberStyle, read_numbers
+from workers.core.numbers import NumberStyle
+from workers.core.shifted_bins import CLOSE, COLUMN_GAIN, MISFIT, Cells, Pair, without_missing
 from workers.core.table import Table
-from workers.core.words import MISSING_WORDS, SPACE
 
 LOOKED_AT = 200_000
 """Cells that are looked at, in pieces from all over a larger table."""
-_MOST_ROWS, _PIECES, _MOST_COLUMNS = 10_000, 20, 200
-_LEAST_ROWS = 50
-_LEAST_BINS, _MOST_BINS, _BIN_ROWS, _WORDS, _MOST_POWER = 8, 24, 25, 40, 40
-_MOST_SAID = 5.0  # by one cell: what is learnt from some rows knows no larger ratio than about e^5
+_MOST_ROWS, _PIECES, _MOST_COLUMNS = 50_000, 20, 200
+_LEAST_ROWS, _LEAST_USUAL, _LEAST_MOVED, _ROUNDS = 50, 20, 3, 4
+_LEAST_SHARE = 4  # of the table, one in so many rows, from which all is learnt
 # Single rows: the sum of ratios beyond what chance makes of so many cells, and how many cells have to be odd.
 _ROW_MARGIN, _ODD, _LEAST_ODD = 1.0, 2.0, 3
 # Blocks: how many and how long, and how many rows above and below the change are looked at once more.
 _LEAST_BLOCKS, _MOST_BLOCKS, _BLOCK_ROWS, _SHARP_ROWS, _LEAST_SHARP = 3, 12, 60, 40, 10
-# By how much better, a row, all columns have to fit as moved; from which gain on two columns are enough, else three.
-_BLOCK_GAIN, _SURE_GAIN, _LEAST_FITTING, _FEWEST_FITTING = 1.0, 10.0, 3, 2
-# One column: its gain; by how much worse than that column's own its cells may fit; how many fit for each that does not.
-_COLUMN_GAIN, _MISFIT, _FITTING_TO_ONE = 0.3, 1.0, 2
+# By how much better, a row, all columns have to fit as moved; from which gain on two columns are enough, else three;
+# and how many have to fit for each that does not.
+_GAIN, _SURE_GAIN, _LEAST_FITTING, _FEWEST_FITTING, _FITTING_TO_ONE = 1.0, 10.0, 3, 2, 2
+# Rows stand one below the other where they are so many and so dense; so many of a group stand for all of it.
+_RUN_ROWS, _MOST_OF = 10, 0.95
 
 
 @dataclass(frozen=True)
@@ -46,175 +47,247 @@ class Moved:
     cell: str
     """What the first of the rows holds in the former."""
     in_block: bool
-    """Whether they stand one below the other; then either they or the other rows may be the wrong ones."""
+    """Whether they stand one below the other."""
+    sample: int | None
+    """How many rows were looked at, where more rows of the table may have moved."""
+    estimate: int
+    """How many rows of the table moved: exact where there is no sample."""
+
+
+class _Way(IntEnum):
+    """What shows that rows moved, the surest last."""
+
+    BLOCK = 1  # a part of the table against the parts near it
+    ROW = 2  # each row by itself
+    END = 3  # rows whose first or last cell is missing
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """The cells of a column and of the one that they may have come from, in common bins."""
+class _Claim:
+    """Some of the rows that were looked at moved."""
 
-    own: np.ndarray
-    """[rows] the bin of each cell of the column."""
-    other: np.ndarray
-    """[rows] the bin of each cell of the other."""
-    bins: int
+    way: _Way
+    rows: np.ndarray
+    """[n] their places among those looked at, ascending."""
+    score: float
+    shown: int
+    """The column that shows it best, of the first row."""
 
-    def ratios(self, rows: slice) -> np.ndarray:
-        """[bins] how much better a cell of the bin fits the other column, as `rows` tell: the logarithm."""
-        ratio: np.ndarray = np.log(_shares(self.other[rows], self.bins)) - np.log(_shares(self.own[rows], self.bins))
-        return ratio.clip(-_MOST_SAID, _MOST_SAID)
-
-    def gain(self, before: slice, after: slice) -> tuple[float, bool]:
-        """By how much the cells of `after` fit the other column better than their own, in the mean of its rows, and
-        whether they do, and fit it about as well as its own cells.
+    def clearness(self, rows: int) -> tuple[int, int, int]:
+        """What is larger of the clearer one of two claims that blame the one or the other part of `rows` rows: the
+        smaller part moved, or else the later one.
         """
-        own, other = _shares(self.own[before], self.bins), _shares(self.other[before], self.bins)
-        met = np.bincount(self.own[after], minlength=self.bins) / (after.stop - after.start)
-        usual, fit = float((other * np.log(other)).sum()), float((met * np.log(other)).sum())
-        gain = fit - float((met * np.log(own)).sum())
-        least = _COLUMN_GAIN + 0.5 * self.bins / (before.stop - before.start)  # what chance makes of so many bins
-        return gain, gain >= least and fit >= usual - _MISFIT
+        return int(self.way), -round(10 * len(self.rows) / rows), int(self.rows[0])
 
 
-def find_moved(table: Table, styles: Sequence[NumberStyle]) -> Moved | None:
-    """Rows whose cells moved by one column, the clearest such; `styles` are those of the table's numbers."""
-    names = list(table.names[:_MOST_COLUMNS])
+def find_moved(table: Table, styles: Sequence[NumberStyle]) -> list[Moved]:
+    """Rows whose cells moved by one column, those of either direction; `styles` are those of the table's numbers."""
+    names = list(table.names)
+    if len(names) > _MOST_COLUMNS:
+        names = [*names[: _MOST_COLUMNS - 1], names[-1]]
     if table.height < _LEAST_ROWS or len(names) < 2:
-        return None
-    pieces = _pieces(table.height, min(_MOST_ROWS, LOOKED_AT // len(names)))
-    frame = pl.concat([table.piece(start, rows, names) for start, rows in pieces])
-    numbers = np.concatenate([np.arange(start, start + rows) for start, rows in pieces])
-    cells = _Cells(frame, styles)
-    best: tuple[bool, float, Moved] | None = None
-    for side in (-1, 1):
+        return []
+    numbers = _looked_at(table, names)
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    frame = pl.concat([table.piece(int(run[0]), len(run), names) for run in runs])
+    cells = Cells(frame, styles)
+    first, last = cells.missing(0), cells.missing(len(names) - 1)
+    claims: dict[int, _Claim] = {}
+    for side, end, other_end in ((-1, first, last), (1, last, first)):
         beside = [(k + side) % len(names) for k in range(len(names))]
         fine, coarse = ([cells.pair(k, j, coarse=c) for k, j in enumerate(beside)] for c in (False, True))
-        for in_block, judged in ((True, _by_block(fine)), (True, _by_block(coarse)), (False, _by_row(fine))):
-            if judged is None or (best and (in_block, judged[0]) <= best[:2]):
-                continue
-            score, rows, k = judged
-            shown = (names[k], names[beside[k]])
-            best = in_block, score, Moved(numbers[rows], shown, str(frame[names[k]][int(rows[0])]), in_block)
-    return best[2] if best else None
+        claim = _by_end(fine, end, other_end, side=side) or _by_row(fine)
+        blocks = [block for block in (_by_block(pairs, other_end) for pairs in (fine, coarse)) if block]
+        block = max(blocks, key=lambda block: block.score, default=None)
+        if block and (claim is None or 2 * len(np.intersect1d(block.rows, claim.rows)) < len(block.rows)):
+            claim = block
+        if claim:
+            claims[side] = claim
+    if len(claims) == 2:
+        claims = _compatible(claims, len(numbers))
+    moved = []
+    for side, claim in claims.items():
+        here, there = names[claim.shown], names[(claim.shown + side) % len(names)]
+        cell = str(frame[here][int(claim.rows[0])])
+        end_name, is_end = (names[0], first) if side < 0 else (names[-1], last)
+        rows, estimate, sample = _in_table(table, claim, numbers, end_name, is_end)
+        moved.append(Moved(rows, (here, there), cell, _are_together(rows, claim.rows, sample), sample, estimate))
+    return moved
 
 
-def _pieces(height: int, most: int) -> list[tuple[int, int]]:
-    """First row and number of rows of the pieces of a table that are looked at, `most` rows in all."""
-    if height <= most:
-        return [(0, height)]
+def _compatible(claims: dict[int, _Claim], rows: int) -> dict[int, _Claim]:
+    """Those of two claims by side, of `rows` rows, that can both be: one row does not move to both sides, and where
+    most rows seem to have moved each part does so against the other, unless both lack the cells that moving takes.
+    """
+    surest = max(claims, key=lambda side: (claims[side].way, claims[side].score))
+    other = claims[-surest]
+    left = np.setdiff1d(other.rows, claims[surest].rows)
+    if (other.way < claims[surest].way and other.way is _Way.BLOCK) or 2 * len(left) <= len(other.rows):
+        return {surest: claims[surest]}
+    if other.way is not _Way.END and 2 * (len(left) + len(claims[surest].rows)) >= rows:
+        clearest = max(claims, key=lambda side: claims[side].clearness(rows))
+        return {clearest: claims[clearest]}
+    return {surest: claims[surest], -surest: replace(other, rows=left)}
+
+
+def _looked_at(table: Table, names: Sequence[str]) -> np.ndarray:
+    """The numbers of the rows that are looked at, ascending: all, or pieces from all over the table, and from where
+    the first or last cell is missing.
+    """
+    most = min(_MOST_ROWS, LOOKED_AT // len(names))
+    if table.height <= most:
+        return np.arange(table.height)
     rows = most // _PIECES
-    return [(int(start), rows) for start in np.linspace(0, height - rows, _PIECES)]
+    pieces = [(start, rows) for start in np.linspace(0, table.height - rows, _PIECES).astype(np.int64).tolist()]
+    for name in (names[0], names[-1]):
+        missing = _missing(table, name)
+        shown = missing[np.linspace(0, len(missing) - 1, _PIECES).astype(np.int64)] if len(missing) else missing
+        pieces += [(start, max(1, rows // 10)) for start in shown.tolist()]
+    numbers = np.unique(np.concatenate([np.arange(start, start + rows) for start, rows in pieces]))
+    return numbers[numbers < table.height]
 
 
-class _Cells:
-    """The cells of some rows as numbers, words and shapes of words."""
-
-    def __init__(self, frame: pl.DataFrame, styles: Sequence[NumberStyle]) -> None:
-        styles = list(dict.fromkeys([PLAIN, *styles]))
-        self._numbers, self._words, self._shapes = list[np.ndarray](), list[pl.Series](), list[pl.Series]()
-        for cells in frame.iter_columns():
-            text = cells.str.strip_chars(SPACE)
-            text = text.set(text.is_in(MISSING_WORDS), "").alias("cell")
-            values = read_numbers(text, PLAIN)
-            for style in styles[1:]:
-                if not np.isnan(values[(text != "").to_numpy()]).any():
-                    break
-                values = np.where(np.isnan(values), read_numbers(text, style), values)
-            self._numbers.append(values)
-            self._words.append(text)
-            self._shapes.append(text.str.replace_all("[0-9]+", "9").str.replace_all(r"\pL+", "a").str.head(12))
-
-    def pair(self, k: int, other: int, *, coarse: bool) -> _Pair:
-        """The cells of column `k` and of the column `other` in common bins; coarse ones also hold what has drifted."""
-        rows = len(self._words[k])
-        values = np.concatenate([self._numbers[k], self._numbers[other]])
-        count = min(_MOST_BINS, max(_LEAST_BINS, rows // _BIN_ROWS))
-        bins = _magnitudes(values) if coarse else _quantiles(values, count)
-        is_word = np.isnan(values)
-        if is_word.any():
-            shapes = pl.concat([self._shapes[k], self._shapes[other]]).filter(pl.Series(is_word))
-            words = pl.concat([self._words[k], self._words[other]]).filter(pl.Series(is_word))
-            shown = shapes if coarse else _frequent_or(words, shapes)
-            bins[is_word] = bins.max(initial=0) + shown.rank("dense").to_numpy().astype(np.int64)
-        return _Pair(bins[:rows], bins[rows:], int(bins.max(initial=0)) + 1)
+def _missing(table: Table, name: str) -> np.ndarray:
+    """[n] the numbers of the rows without a cell in the column."""
+    return np.flatnonzero((without_missing(table.column(name)) == "").to_numpy())
 
 
-def _quantiles(values: np.ndarray, count: int) -> np.ndarray:
-    """[n] the bins of numbers, each with about as many of them; 0 where it is NaN."""
-    known = np.sort(values[np.isfinite(values)])
-    edges = np.unique(known[np.linspace(0, len(known) - 1, count + 1).astype(np.int64)[1:]]) if len(known) else known
-    return np.where(np.isnan(values), 0, np.searchsorted(edges, values, side="left"))
+def _in_table(
+    table: Table, claim: _Claim, numbers: np.ndarray, end_name: str, is_end: np.ndarray
+) -> tuple[np.ndarray, int, int | None]:
+    """The rows of the table that moved, how many they may be, and of how many rows that is known, None for all."""
+    rows = numbers[claim.rows]
+    if len(numbers) == table.height:
+        return rows, len(rows), None
+    if claim.way is _Way.END:
+        missing = _missing(table, end_name)
+        share = len(rows) / int(is_end.sum())
+        return (missing, len(missing), None) if share >= _MOST_OF else (rows, round(share * len(missing)), len(numbers))
+    return rows, round(len(rows) / len(numbers) * table.height), len(numbers)
 
 
-def _magnitudes(values: np.ndarray) -> np.ndarray:
-    """[n] bins of numbers of one sign and one power of two; 0 where it is NaN."""
-    power = np.clip(np.frexp(np.nan_to_num(values))[1], -_MOST_POWER, _MOST_POWER) + _MOST_POWER + 1
-    _, bins = np.unique(np.where(values < 0, -power, power), return_inverse=True)
-    return bins.astype(np.int64)
+def _are_together(rows: np.ndarray, places: np.ndarray, sample: int | None) -> bool:
+    """Whether rows stand one below the other: `rows` in the table, or `places` among the rows of a sample."""
+    shown = rows if sample is None else places
+    return len(shown) >= _RUN_ROWS and len(shown) >= _MOST_OF * int(shown[-1] - shown[0] + 1)
 
 
-def _frequent_or(words: pl.Series, shapes: pl.Series) -> pl.Series:
-    """The frequent words by themselves, the others by their shape."""
-    frequent = words.value_counts(sort=True, name="rows").filter(pl.col("rows") > 1).head(_WORDS)["cell"]
-    frame = pl.DataFrame({"word": words, "shape": shapes})
-    known = pl.col("word").is_in(frequent.implode())
-    return frame.select(pl.when(known).then("=" + pl.col("word")).otherwise("shape")).to_series()
+def _by_end(pairs: Sequence[Pair], end: np.ndarray, other_end: np.ndarray, *, side: int) -> _Claim | None:
+    """Those of the rows `end` (a mask), whose first or last cell is missing, that moved away from there.
+
+    What cells usually are is learnt from the other rows, without those that miss the cell at the other end, if that
+    leaves enough. How many moved is not known, so it is estimated in turn with which did (expectation and
+    maximisation), from one half on where they all together fit as moved, or else from one.
+    """
+    rows, columns = np.flatnonzero(end), len(pairs)
+    usual = ~end & ~other_end
+    if _LEAST_SHARE * int(usual.sum()) < len(usual):
+        usual = ~end
+    if not len(rows) or int(usual.sum()) < _LEAST_USUAL or columns <= _FEWEST_FITTING:
+        return None
+    ratios = np.stack([pair.ratios(usual)[rows] for pair in pairs], axis=1)  # [rows, columns]
+    inward = ratios[:, 1:] if side < 0 else ratios[:, -2::-1]
+    total = np.cumsum(inward, axis=1)[:, max(1, columns // 2 - 1) :].max(
+        axis=1
+    )  # of half the row or more, from there on
+    chance, margin = np.log(ratios.size), np.log(columns) + _ROW_MARGIN
+    if _gain(pairs, usual, end)[0]:
+        moved = total >= margin
+    else:
+        moved = (total >= chance + margin) & ((inward >= _ODD).sum(axis=1) >= _FEWEST_FITTING)
+    for _ in range(_ROUNDS):
+        count = int(moved.sum())
+        moved = total >= np.log((len(rows) - count + 0.5) / (count + 0.5)) + margin if count else moved
+    if int(moved.sum()) < _LEAST_MOVED or _are_in_doubt(moved, total > 0.0):
+        return None
+    if total[moved].sum() < np.log(end.size * columns) + margin:
+        return None
+    gain, _, shown = _gain(pairs, usual, rows[moved], CLOSE)
+    return _Claim(_Way.END, rows[moved], float(total[moved].sum()), shown) if gain else None
 
 
-def _by_block(pairs: Sequence[_Pair]) -> tuple[float, np.ndarray, int] | None:
-    """Score, rows, the column that shows it best: rows one below the other that moved against an earlier part."""
+def _are_in_doubt(moved: np.ndarray, suspected: np.ndarray) -> bool:
+    """Whether most rows that may have moved are not sure to: where one thing makes many cells large or small, some
+    rows look moved, and more of them a little so.
+    """
+    return 2 * int(moved.sum()) < int((moved | suspected).sum())
+
+
+def _by_row(pairs: Sequence[Pair]) -> _Claim | None:
+    """Single rows, first against all rows, then against those that nothing speaks against."""
+    usual, claim = np.ones(len(pairs[0].own), dtype=bool), None
+    for k in range(_ROUNDS):
+        ratios = np.stack([pair.ratios(usual) for pair in pairs], axis=1)  # [rows, columns]
+        first, last, total = _best_runs(ratios)
+        place = np.arange(ratios.shape[1])[None]
+        moved = np.where((place >= first[:, None]) & (place < last[:, None]), ratios, 0.0)
+        least = np.log(ratios.size) + np.log(ratios.shape[1]) + _ROW_MARGIN
+        odd = (moved >= _ODD).sum(axis=1) >= min(_LEAST_ODD, ratios.shape[1])
+        suspected = odd & (total >= least / 2)
+        rows = np.flatnonzero(odd & (total >= least))
+        if (
+            len(rows)
+            and not _are_in_doubt(odd & (total >= least), suspected)
+            and (k == 0 or _gain(pairs, usual, rows)[0])
+        ):
+            claim = _Claim(_Way.ROW, rows, float(total[rows].sum()), int(np.argmax(moved[rows[0]])))
+        count = int(suspected.sum())
+        if not _LEAST_USUAL <= count <= len(usual) // 2 or not _gain(pairs, ~suspected, suspected)[0]:
+            break
+        usual = ~suspected
+    return claim
+
+
+def _by_block(pairs: Sequence[Pair], other_end: np.ndarray) -> _Claim | None:
+    """Rows one below the other that moved against those near them; `other_end` is a mask of the rows that miss the
+    cell which the other rows would miss if those had moved instead.
+    """
     rows = len(pairs[0].own)
     count = min(_MOST_BLOCKS, max(_LEAST_BLOCKS, rows // _BLOCK_ROWS))
     ends = np.linspace(0, rows, count + 1).astype(np.int64).tolist()
-    blocks = [slice(start, end) for start, end in pairwise(ends)]
-    best: tuple[float, slice, int, int] | None = None
-    for b, before in enumerate(blocks):
-        for after in blocks[b + 1 : b + 3]:
-            gain, first, shown = _gain(pairs, before, after)
-            if gain > (best[0] if best else 0.0):
-                best = (gain, before, first, shown)
-    if best is None:
+    blocks = [np.arange(start, end) for start, end in pairwise(ends)]
+    best, near = (0.0, blocks[0], 0, 0), 2
+    for (a, usual), (b, moved) in permutations(enumerate(blocks), 2):
+        if abs(a - b) <= near:
+            gain, first, shown = _gain(pairs, usual, moved)
+            best = max(best, (gain, usual, first, shown), key=lambda found: found[0])
+    gain, usual, first, shown = best
+    if not gain:
         return None
-    gain, before, first, shown = best
-    scores = np.stack([pair.ratios(before)[pair.own] for pair in pairs[first:]]).sum(axis=0)
-    start, end = (int(place[0]) for place in _best_runs(scores[None])[:2])
+    scores = np.stack([pair.ratios(usual) for pair in pairs[first:]]).sum(axis=0)
+    start, stop = (int(place[0]) for place in _best_runs(scores[None])[:2])
+    run = np.arange(start, stop)
+    others = np.delete(np.arange(rows), run)
+    if min(len(run), len(others)) < _LEAST_SHARP or not _gain(pairs, others, run)[0]:
+        return None
+    # Where the others moved, they are the more, or miss the cell at the other end.
+    like_run = sum(len(block) for block in blocks if scores[block].mean() > 0.0)
+    if 2 * max(len(run), like_run) > rows or other_end[others].mean() > other_end[run].mean() + 0.5:
+        return None
     # Cells move from one row to the next. What grows slowly may come to look like the column beside it, too.
     sharp = min(_SHARP_ROWS, rows // _LEAST_BLOCKS)
-    above = slice(max(0, start - sharp), start) if start else slice(end, min(rows, end + sharp))
-    below = slice(start, min(end, start + sharp)) if start else slice(max(start, end - sharp), end)
-    if min(above.stop - above.start, below.stop - below.start) < _LEAST_SHARP or not _gain(pairs, above, below)[0]:
+    outside = np.arange(max(0, start - sharp), start) if start else np.arange(stop, min(rows, stop + sharp))
+    inside = run[:sharp] if start else run[-sharp:]
+    if min(len(outside), len(inside)) < _LEAST_SHARP or not _gain(pairs, outside, inside)[0]:
         return None
-    return gain, np.arange(start, end), shown
+    return _Claim(_Way.BLOCK, run, gain, shown)
 
 
-def _gain(pairs: Sequence[_Pair], before: slice, after: slice) -> tuple[float, int, int]:
-    """By how much the rows `after` fit as moved better, 0 where they do not or that proves nothing; the first column
+def _gain(
+    pairs: Sequence[Pair], usual: np.ndarray, moved: np.ndarray, misfit: float = MISFIT
+) -> tuple[float, int, int]:
+    """By how much the rows `moved` fit as moved better, 0 where they do not or that proves nothing; the first column
     that moved, and the one that shows it best.
     """
-    judged = [pair.gain(before, after) for pair in pairs]
+    judged = [pair.gain(usual, moved, misfit) for pair in pairs]
     gains, fits = np.array([gain for gain, _ in judged]), np.array([fit for _, fit in judged])
     first = int(np.argmax(np.cumsum(gains[::-1])[::-1]))  # the columns from there on have the largest sum
     total, fitting = float(gains[first:].sum()), int(fits[first:].sum())
-    against = int((~fits[first:] & (np.abs(gains[first:]) >= _COLUMN_GAIN)).sum())
+    against = int((~fits[first:] & (np.abs(gains[first:]) >= COLUMN_GAIN)).sum())
     least = _FEWEST_FITTING if total >= _SURE_GAIN or len(pairs) <= _LEAST_FITTING else _LEAST_FITTING
     proved = fitting >= least and fitting >= _FITTING_TO_ONE * against
     shown = first + int(np.argmax(np.where(fits, gains, -np.inf)[first:]))
-    return (total if proved and total >= _BLOCK_GAIN else 0.0), first, shown
-
-
-def _by_row(pairs: Sequence[_Pair]) -> tuple[float, np.ndarray, int] | None:
-    """As `_by_block`, of single rows."""
-    everything = slice(0, len(pairs[0].own))
-    ratios = np.stack([pair.ratios(everything)[pair.own] for pair in pairs], axis=1)  # [rows, columns]
-    first, last, total = _best_runs(ratios)
-    place = np.arange(ratios.shape[1])[None]
-    moved = np.where((place >= first[:, None]) & (place < last[:, None]), ratios, 0.0)
-    least = np.log(ratios.size) + np.log(ratios.shape[1]) + _ROW_MARGIN
-    odd = (total >= least) & ((moved >= _ODD).sum(axis=1) >= min(_LEAST_ODD, ratios.shape[1]))
-    if not odd.any():
-        return None
-    rows = np.flatnonzero(odd)
-    return float(total[rows].sum()), rows, int(np.argmax(moved[rows[0]]))
+    return (total if proved and total >= _GAIN else 0.0), first, shown
 
 
 def _best_runs(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -225,10 +298,3 @@ def _best_runs(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     start = np.argmin(before, axis=1)
     rows = np.arange(len(sums))
     return start, end, sums[rows, end] - sums[rows, start]
-
-
-def _shares(bins: np.ndarray, count: int) -> np.ndarray:
-    """[count] the share of the cells in each bin, as if each bin had held half a cell more."""
-    counts = np.bincount(bins, minlength=count) + 0.5
-    shares: np.ndarray = counts / counts.sum()
-    return shares

@@ -11,7 +11,7 @@ Where a table is small, `folds` divides the rows that are not tested once more, 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,7 @@ PART_NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test", SET_ASIDE:
 SHARES = (0.6, 0.2, 0.2)
 LEAST_DISTINCT = 10
 MOST_EQUAL_SHARE = 0.2  # equal rows with more than this share of all could not be dealt fairly: they train
+_NOTABLE_SHARE = 0.1  # equal rows with more than this share of all, half a test part, are missed where they do not test
 _MOST_TIED_SHARE = 0.5  # groups that equal rows tie into one with more than this share of all are dealt as they are
 
 _CHUNK_KEYS = 100_000
@@ -88,14 +89,19 @@ def are_too_alike(hashes: pl.Series, target: Target) -> bool:
 
 
 def split_rows(
-    hashes: pl.Series, target: Target, *, split_seed: int, groups: pl.Series | None = None
+    hashes: pl.Series,
+    target: Target,
+    *,
+    split_seed: int,
+    groups: pl.Series | None = None,
+    file_row: Callable[[int], int] = lambda row: row + 1,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """The part of each row ([rows] int8: TRAIN, VALIDATION, TEST or SET_ASIDE) and what a person should know.
 
     `groups` [rows] String are the cells by which rows stay together; a row where it is '' has no group. Classification
     is stratified: a block of rows counts for the class that most of its rows have. Classes with fewer than three
-    blocks go to training, and so do equal rows that make up more than a fifth of all. Raises RunFailed
-    `too_few_distinct_rows`, `too_few_groups`.
+    blocks go to training, and so do equal rows that make up more than a fifth of all. `file_row` tells where a row of
+    the table stands in its file. Raises RunFailed `too_few_distinct_rows`, `too_few_groups`.
     """
     ties = tie_rows(hashes, np.flatnonzero(target.usable), groups)
     if groups is not None and len(ties.keys) < 3:
@@ -126,7 +132,8 @@ def split_rows(
             "Add columns, or rows that differ.",
         )
     copies = () if ties.by_content else set_copies_aside(parts, hashes)
-    return parts, (*_large_warning(ties, sizes, large), *copies, *_rare_warning(rare))
+    blocks = _blocks_warning(ties, sizes, block_parts, file_row) if groups is None else ()
+    return parts, (*blocks, *copies, *_rare_warning(rare))
 
 
 def split_by_time(hashes: pl.Series, target: Target, times: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -155,25 +162,16 @@ def split_by_time(hashes: pl.Series, target: Target, times: np.ndarray) -> tuple
     warnings = []
     lost = int(np.sum(target.usable & ~known))
     if lost:
-        warnings.append(f"{_rows(lost)} set aside: their time is missing or cannot be read.")
+        whose = "its" if lost == 1 else "their"
+        warnings.append(f"{_rows(lost)} set aside: {whose} time is missing or cannot be read.")
     warnings += set_copies_aside(parts, hashes)
-    if target.classes:
-        met = np.unique(target.values[parts == TRAIN])
-        if len(met) < 2:
-            raise failed(
-                "time_one_class",
-                f"The earliest rows, which train, must hold at least two classes; all are {target.classes[met[0]]!r}.",
-                "Leave time= out, or send rows from a longer time.",
-            )
-        new = [name for k, name in enumerate(target.classes) if k not in met]
-        warnings += [f"Met only after the training rows: {_shown(new)}."] if new else []
     if not (np.any(parts == VALIDATION) and np.any(parts == TEST)):
         raise failed(
             "too_few_distinct_rows",
             "Later rows must differ from the earlier ones to be tested; in this file they all equal one.",
             "Leave time= out, or add columns.",
         )
-    return parts, tuple(warnings)
+    return parts, (*warnings, *_classes_in_time(target, parts))
 
 
 def folds(
@@ -262,6 +260,28 @@ def set_copies_aside(parts: np.ndarray, hashes: pl.Series) -> tuple[str, ...]:
     return (f"{_rows(aside)} set aside: {'it equals a row' if aside == 1 else 'they equal rows'} of an earlier part.",)
 
 
+def _classes_in_time(target: Target, parts: np.ndarray) -> tuple[str, ...]:
+    """What is to be said of the classes that the parts hold. Raises RunFailed `time_one_class`."""
+    if not target.classes:
+        return ()
+    remedy = "Leave time= out, or send rows from a longer time."
+    met = {part: np.unique(target.values[parts == part]) for part in (TRAIN, VALIDATION, TEST)}
+    for part, which in ((TRAIN, "earliest rows, which train,"), (TEST, "latest rows, which test,")):
+        if len(met[part]) < 2:
+            only = target.classes[met[part][0]]
+            message = f"The {which} must hold at least two classes; all are {only!r}."
+            raise failed("time_one_class", message, remedy)
+    said, new = list[str](), [name for k, name in enumerate(target.classes) if k not in met[TRAIN]]
+    if new:
+        said.append(f"Met only after the training rows: {_shown(new)}.")
+    if len(met[VALIDATION]) < 2:
+        said.append(
+            f"The rows before the latest, which validate, are all `{target.classes[met[VALIDATION][0]]}`: they do not "
+            f"tell which model separates the classes best. {remedy}"
+        )
+    return tuple(said)
+
+
 def _hashes(
     table: Table, columns: Sequence[str], readings: Mapping[str, CellReading], more: pl.Series | None
 ) -> pl.Series:
@@ -338,14 +358,20 @@ def _in_time(first: np.ndarray, sizes: np.ndarray, k: int) -> np.ndarray:
     return block_folds
 
 
-def _large_warning(ties: Ties, sizes: np.ndarray, large: np.ndarray) -> tuple[str, ...]:
-    """What became of equal rows that are too many to be dealt."""
-    said = list[str]()
-    for block in np.flatnonzero(large).tolist():
-        first = int(ties.rows[np.argmax(ties.blocks == block)]) + 1
+def _blocks_warning(
+    ties: Ties, sizes: np.ndarray, block_parts: np.ndarray, file_row: Callable[[int], int]
+) -> tuple[str, ...]:
+    """What became of equal rows that are too many to be dealt, or to be missed by the test part without a word."""
+    said, total = list[str](), sizes.sum()
+    dealt = int(sizes[sizes <= MOST_EQUAL_SHARE * total].sum())
+    for block in np.flatnonzero((sizes > _NOTABLE_SHARE * total) & (block_parts != TEST)).tolist():
+        first = file_row(int(ties.rows[np.argmax(ties.blocks == block)]))
+        what = "train" if block_parts[block] == TRAIN else "validate"
+        follows = f"{what}, and the test part tells nothing of such rows."
+        if sizes[block] > MOST_EQUAL_SHARE * total:
+            follows = f"train; the rows that test are drawn from the other {dealt}."
         said.append(
-            f"{sizes[block]} of {sizes.sum()} rows are equal in every feature, first in row {first}: all of them "
-            f"train; the rows that test are drawn from the other {sizes[~large].sum()}."
+            f"{sizes[block]} of {total} rows are equal in every feature, first in row {first}: all of them {follows}"
         )
     return tuple(said)
 

@@ -40,6 +40,8 @@ class Notes:
     """Sentences for a person, those of the repairs among them."""
     unreadable: dict[int, str] = field(default_factory=dict)
     """Rows (from 0) that are kept in their place but have a wrong number of cells, with the reason; on request."""
+    left_out: Sequence[int] = ()
+    """Rows of the file that are none of the table, ascending, counted as in `Repair`; notes below it do not matter."""
 
 
 def _go_on() -> None:
@@ -70,6 +72,8 @@ class Table:
         self.repairs, self.warnings, self.unreadable = notes.repairs, notes.warnings, notes.unreadable
         self._files = [part for part in parts if isinstance(part, Path)]
         self._owner, self._check = owner, check
+        # For each row that was left out, the row of the table (from 1) that came next.
+        self._next_kept = np.array(notes.left_out, dtype=np.int64) - np.arange(len(notes.left_out))
         frames = [part for part in parts if isinstance(part, pl.DataFrame)]
         columns = frames[0].columns if frames else pl.read_ipc_schema(self._files[0])
         self._stored: dict[str, str] = {new: old for old, new in (names or {name: name for name in columns}).items()}
@@ -96,6 +100,15 @@ class Table:
     def is_on_disk(self) -> bool:
         """Whether the cells lie in files, so that each look at a column reads it again."""
         return self._memory is None
+
+    def file_row(self, row: int) -> int:
+        """Where the table's row `row` (from 0) stands in the file, from 1: a person counts the rows left out too."""
+        return int(self.file_rows(np.array([row]))[0])
+
+    def file_rows(self, rows: np.ndarray) -> np.ndarray:
+        """As `file_row`, of several: [n] int64."""
+        numbers: np.ndarray = rows + 1 + np.searchsorted(self._next_kept, rows + 1, side="right")
+        return numbers
 
     def rename(self, names: Sequence[str]) -> None:
         """Give the columns other names, in their order."""

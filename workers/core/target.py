@@ -1,19 +1,21 @@
 """What is predicted: the target column, the task, the classes, and which rows can be learnt from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
+from shared.combinations import CLASS_LOSSES, REGRESSION_LOSSES
 from shared.errors import Problem, RunFailed, failed
-from shared.specs import TableSpec, Task
+from shared.specs import LossName, TableSpec, Task
 from workers.core.columns import as_table, first_stray
 from workers.core.kinds import MOSTLY, Values, as_number, column_values, quote
 from workers.core.names import unknown_column
+from workers.core.number_ways import find_ways, said_of
 from workers.core.numbers import PLAIN, NumberStyle, may_be_grouped, read_numbers
 from workers.core.table import Table
-from workers.core.words import BOOLEAN_PAIRS, MISSING_WORDS, NUMBER, SPACE, whole
+from workers.core.words import BOOLEAN_PAIRS, FAR_NUMBER, MISSING_WORDS, NUMBER, SPACE, whole
 
 TARGET_NAMES = ("target", "label", "y", "class")
 LEAST_ROWS = 20
@@ -64,13 +66,17 @@ def find_target(names: Sequence[str], spec: TableSpec) -> tuple[str, tuple[str, 
     return name, inferred
 
 
-def understand_target(table: Table | pl.DataFrame, name: str, told: Task | None, *, comma: bool = False) -> Target:
-    """The target's rows, task and classes. `comma`: in doubt, a comma is a decimal comma.
+def understand_target(
+    table: Table | pl.DataFrame, name: str, told: Task | None, *, loss: LossName | None = None, comma: bool = False
+) -> Target:
+    """The target's rows, task and classes. `loss`: what training is to minimise, for it tells the task of numbers;
+    `comma`: in doubt, a comma is a decimal comma.
 
-    Raises RunFailed: `target_all_missing`, `target_one_class`, `target_not_numeric`, `too_many_classes`,
-    `task_not_binary`, `too_few_rows`.
+    Raises RunFailed: `target_all_missing`, `target_one_class`, `target_not_numeric`, `target_out_of_range`,
+    `too_many_classes`, `task_not_binary`, `too_few_rows`.
     """
-    cells = as_table(table).column(name).str.strip_chars(SPACE)
+    table = as_table(table)
+    cells = table.column(name).str.strip_chars(SPACE)
     present = ~cells.is_in(MISSING_WORDS)
     if not present.any():
         which = "its only cell" if len(cells) == 1 else f"every one of the {len(cells):,} cells"
@@ -82,14 +88,16 @@ def understand_target(table: Table | pl.DataFrame, name: str, told: Task | None,
     values = column_values(name, cells)
     style, doubt = _style(values, told, comma=comma)
     numbers = values.count(values.cells.str.contains(whole(style.pattern)))
-    task, sentence = (told, "") if told is not None else _infer_task(values, style, numbers)
+    if told in {None, Task.REGRESSION} and numbers < MOSTLY * values.total:
+        _refuse_unread_numbers(values, cells, numbers, table.file_row)
+    task, sentence = (told, "") if told is not None else _infer_task(values, style, numbers, loss)
     inferred = (sentence,) if sentence else ()
     if task is Task.REGRESSION:
-        target = _regression(values, cells, present, style, inferred)
+        target = _regression(values, cells, present, style, inferred, table.file_row)
         return replace(target, warnings=(*target.warnings, f"`{name}`: {doubt}.")) if doubt else target
     if told is None and _is_torn(values, numbers):
-        raise _not_numeric(values, cells, style)
-    return _classification(name, cells, present, told, inferred)
+        raise _not_numeric(values, cells, style, table.file_row)
+    return _classification(name, cells, present, told, inferred, table.file_row)
 
 
 def spellings_of(classes: Sequence[str]) -> dict[str, str]:
@@ -116,15 +124,34 @@ def _style(values: Values, told: Task | None, *, comma: bool) -> tuple[NumberSty
     return (reading.style, reading.doubt) if reading else (PLAIN, "")
 
 
-def _infer_task(values: Values, style: NumberStyle, numbers: int) -> tuple[Task, str]:
+def _refuse_unread_numbers(values: Values, cells: pl.Series, numbers: int, file_row: Callable[[int], int]) -> None:
+    """Raise for numbers that no style reads: those of several ways of writing, and those beyond all range."""
+    name, far = values.name, values.cells.str.contains(whole(FAR_NUMBER))
+    if far.any() and numbers + values.count(far) >= MOSTLY * values.total:
+        known = [float(cell) for cell in values.cells.filter(values.cells.str.contains(whole(NUMBER)) | far)]
+        raise _out_of_range(name, min(known), max(known))
+    ways = find_ways(values.cells, values.counts)
+    if ways:
+        said = said_of(ways, values.total, lambda cell: file_row(int((cells == cell).arg_true()[0])))
+        raise failed(
+            "target_not_numeric",
+            f"Regression needs numbers that are written in one way; those of target `{name}` are {said}.",
+            "Clean it or pick another target with target=COLUMN; for words as classes use task=multiclass.",
+        )
+
+
+def _infer_task(values: Values, style: NumberStyle, numbers: int, loss: LossName | None) -> tuple[Task, str]:
     name = values.name
     if numbers >= MOSTLY * values.total:
         known = read_numbers(values.cells, style)
         known = np.unique(known[np.isfinite(known)])
         change = "change it with task=multiclass or task=binary"
+        if loss in REGRESSION_LOSSES:
+            because = f"loss={loss} is for numbers, and `{name}` holds some"
+            return Task.REGRESSION, f"Task: regression, because {because}; change it with another loss=."
         if not np.all(known == np.floor(known)) and len(known) > 1:
             return Task.REGRESSION, f"Task: regression, because `{name}` holds numbers with fractions; {change}."
-        if len(known) > MOST_INTEGER_CLASSES:
+        if len(known) > MOST_INTEGER_CLASSES and loss not in CLASS_LOSSES:
             return (
                 Task.REGRESSION,
                 f"Task: regression, because `{name}` holds {len(known)} different whole numbers; {change}.",
@@ -143,8 +170,8 @@ def _is_torn(values: Values, numbers: int) -> bool:
     return values.total / 2 <= numbers < MOSTLY * values.total and different > MOST_INTEGER_CLASSES
 
 
-def _not_numeric(values: Values, cells: pl.Series, style: NumberStyle) -> RunFailed:
-    row, cell = first_stray(cells, style.pattern) or (1, cells[0])
+def _not_numeric(values: Values, cells: pl.Series, style: NumberStyle, file_row: Callable[[int], int]) -> RunFailed:
+    row, cell = first_stray(cells, style.pattern, file_row) or (1, cells[0])
     text = values.total - values.count(values.cells.str.contains(whole(style.pattern)))
     return failed(
         "target_not_numeric",
@@ -155,13 +182,18 @@ def _not_numeric(values: Values, cells: pl.Series, style: NumberStyle) -> RunFai
 
 
 def _regression(
-    values: Values, cells: pl.Series, present: pl.Series, style: NumberStyle, inferred: tuple[str, ...]
+    values: Values,
+    cells: pl.Series,
+    present: pl.Series,
+    style: NumberStyle,
+    inferred: tuple[str, ...],
+    file_row: Callable[[int], int],
 ) -> Target:
     name, known = values.name, read_numbers(cells, style)
     usable = np.isfinite(known) & present.to_numpy()
     total, numbers = values.total, int(usable.sum())
     if numbers < MOSTLY * total:
-        raise _not_numeric(values, cells, style)
+        raise _not_numeric(values, cells, style, file_row)
     _refuse_few_rows(name, numbers)
     if np.ptp(known[usable]) == 0:
         raise failed(
@@ -172,7 +204,7 @@ def _regression(
     _refuse_out_of_range(name, known[usable])
     warnings = _set_aside(name, cells.filter(~present))
     if total > numbers:
-        row, cell = first_stray(cells, style.pattern) or (1, cells[0])
+        row, cell = first_stray(cells, style.pattern, file_row) or (1, cells[0])
         rows = "1 row was set aside: its" if total == numbers + 1 else f"{total - numbers} rows were set aside: their"
         warnings += (f"{rows} `{name}` is no number, first in row {row}: {quote(cell)}.",)
     if not style.is_plain:
@@ -190,16 +222,25 @@ def _refuse_out_of_range(name: str, known: np.ndarray) -> None:
     bound = float(np.finfo(np.float32).max)
     step = 2.0 * float(np.spacing(np.float32(min(largest, bound) / 2.0)))
     if largest > bound or np.ptp(known) < FEWEST_STEPS * step:
-        raise failed(
-            "target_out_of_range",
-            "Predictions are numbers of 7 digits, at most 3.4e38; the numbers of "
-            f"`{name}` go from {low!r} to {high!r}, which they cannot tell apart.",
-            "Give the target in another unit, or as the difference from a fixed value.",
-        )
+        raise _out_of_range(name, low, high)
+
+
+def _out_of_range(name: str, low: float, high: float) -> RunFailed:
+    return failed(
+        "target_out_of_range",
+        f"Predictions are numbers of 7 digits, at most 3.4e38; the numbers of `{name}` go from {low!r} to {high!r}, "
+        "which they cannot tell apart.",
+        "Give the target in another unit, or as the difference from a fixed value.",
+    )
 
 
 def _classification(
-    name: str, cells: pl.Series, present: pl.Series, told: Task | None, inferred: tuple[str, ...]
+    name: str,
+    cells: pl.Series,
+    present: pl.Series,
+    told: Task | None,
+    inferred: tuple[str, ...],
+    file_row: Callable[[int], int],
 ) -> Target:
     cells, said = _folded(name, cells, present)
     counts = dict(cells.filter(present).value_counts().rows())
@@ -226,7 +267,7 @@ def _classification(
         raise failed(
             "too_many_classes",
             f"A class needs at least {LEAST_CLASS_ROWS} rows; {len(rare)} of the {len(classes)} classes of "
-            f"`{name}` have fewer, first in row {row + 1}: {quote(cells[row])}.",
+            f"`{name}` have fewer, first in row {file_row(row)}: {quote(cells[row])}.",
             "Name another column with target=COLUMN, or merge rare classes; for a number use task=regression.",
         )
     task = Task.BINARY if len(classes) == 2 else Task.MULTICLASS

@@ -32,7 +32,7 @@ def total_findings(table: Table, columns: Sequence[Column], target: Target) -> l
         gaps = _missing(table, named, rarely_missing)
         rows = named[gaps | (named == table.height - 1)]
         if len(rows):
-            return [_finding(rows, f"{quote(cells[int(rows[0])])} in `{column.name}`")]
+            return [_finding(table.file_rows(rows), f"{quote(cells[int(rows[0])])} in `{column.name}`")]
     return _blank_at_end(table, columns, target)
 
 
@@ -44,7 +44,7 @@ def _blank_at_end(table: Table, columns: Sequence[Column], target: Target) -> li
         return []
     if not _missing(table, last, [columns[0].name])[0]:
         return []
-    return [_finding(last, f"`{columns[0].name}` is empty in no other row")]
+    return [_finding(table.file_rows(last), f"`{columns[0].name}` is empty in no other row")]
 
 
 def _missing(table: Table, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -56,7 +56,8 @@ def _missing(table: Table, rows: np.ndarray, names: Sequence[str]) -> np.ndarray
 
 
 def _finding(rows: np.ndarray, why: str) -> Finding:
-    first = int(rows[0]) + 1
+    """Of rows by their numbers in the file."""
+    first = int(rows[0])
     what = (
         f"Row {first} looks like a total"
         if len(rows) == 1

@@ -25,7 +25,7 @@ from workers.core.measures import measure
 from workers.core.predictor import Predictor
 from workers.core.report import dialect_as_plain
 from workers.core.split import PART_NAMES, SHARES, TEST
-from workers.core.verdict import Training, verdict
+from workers.core.verdict import Training, missed_quantile, verdict
 
 BLEND = "blend"
 CURVE_POINTS = 100
@@ -88,7 +88,7 @@ def measured_facts(  # noqa: PLR0913 - the parts of a run, and what came of them
         target.values[test],
         outputs,
         classes=target.classes,
-        rows=test + 1,
+        rows=dataset.table.file_rows(test),
         aim=aim,
         seed=seed,
         check=check,
@@ -96,6 +96,9 @@ def measured_facts(  # noqa: PLR0913 - the parts of a run, and what came of them
     interval = fold_interval(target.task, held, headline, aim=aim, check=check)
     parts = (scores[part] for part in ("train", "validation", "baseline"))
     said = verdict(headline, *parts, training=_training(rows, fitted), interval=interval)
+    if aim.loss is LossName.QUANTILE:
+        covered = scores["test"].get("coverage"), measured["intervals"]["test"].get("coverage")
+        said = f"{said} {missed_quantile(aim.quantile, *covered)}".rstrip()
     return {"metrics": scores, "headline": headline, **measured, "verdict": said}
 
 

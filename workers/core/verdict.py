@@ -87,6 +87,20 @@ def is_still_falling(training: Training) -> bool:
     return falls and before - after > _STILL_FALLING * (losses[0] - min(losses))
 
 
+def missed_quantile(quantile: float, coverage: float | None, interval: Sequence[float] | None) -> str:
+    """A sentence where the share of the test rows at or below the predictions differs from the quantile that was asked
+    for beyond chance: `coverage` with its 95 % interval; '' elsewhere.
+    """
+    if coverage is None or interval is None or interval[0] <= quantile <= interval[1]:
+        return ""
+    side = "low" if coverage < quantile else "high"
+    low, high = interval
+    return (
+        f"The predictions are too {side} for quantile={quantile:g}: {coverage:.1%} of the test rows lie at or below "
+        f"them ({low:.1%} to {high:.1%})."
+    )
+
+
 def _against_an_early_end(training: Training) -> str:
     if training.ended_by == "time":
         return "more time="

@@ -12,6 +12,8 @@ SPACE = " \t\r\n\f\v"
 
 # The bounds keep every match inside the range of a double: the graph's cast refuses what overflows or underflows.
 NUMBER = r"[+-]?([0-9]{1,100}(\.[0-9]{0,180})?|\.[0-9]{1,180})([eE][+-]?0{0,2}[0-9]{1,2})?"
+# Numbers beyond that range, which are told as such.
+FAR_NUMBER = r"[+-]?([0-9]{1,100}(\.[0-9]{0,180})?|\.[0-9]{1,180})[eE][+-]?[1-9][0-9]{2}"
 INTEGER = r"[+-]?[0-9]{1,100}"
 TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
 DATE = rf"[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([ T]{TIME}Z?)?"

@@ -153,6 +153,103 @@ def test_drift_along_a_sorted_number_is_time_and_no_leak(found):
     assert "time_order" not in found({"year": year, "x": _noise(1), "t": _noise(2)})
 
 
+@pytest.mark.parametrize("day", [False, True])
+def test_a_file_sorted_by_its_class_is_a_leak_and_no_time(found, day):
+    """What numbers its rows, or dates them, tells the class; later rows of one class would test nothing."""
+    order = [f"{2000 + k // 336}-{k // 28 % 12 + 1:02d}-{k % 28 + 1:02d}" if day else k for k in range(ROWS)]
+    findings = found({"n": order, "x": _noise(1), "t": ["a" if k < 150 else "b" for k in range(ROWS)]})
+    assert findings["leak"].sentence.startswith("`n` alone predicts `t` (cross-validated AUC 1.000)")
+    assert "time_order" not in findings
+
+
+def test_a_file_nearly_sorted_by_its_class_is_sorted(found):
+    """A few rows out of place make no drift of it; a share that grows does."""
+    number, chance = list(range(ROWS)), np.random.default_rng(0).random(ROWS)
+    nearly = ["ab"[(k < 150) ^ (k in (70, 350))] for k in number]
+    assert set(found({"n": number, "x": _noise(1), "t": nearly})) == {"leak"}
+    grows = ["ab"[int(chance[k] < 0.1 + 0.8 * k / ROWS)] for k in number]
+    assert set(found({"n": number, "x": _noise(1), "t": grows})) == {"time_order"}
+
+
+def _days(rows: int = ROWS) -> list[str]:
+    """A day for each row, in no order."""
+    return [f"{2020 + k // 336}-{k // 28 % 12 + 1:02d}-{k % 28 + 1:02d}" for k in (k * 7 % rows for k in range(rows))]
+
+
+def test_a_drift_along_dates_in_no_order_proposes_a_split(found):
+    """Whatever the order of the file; a date that comes with another one is not said again."""
+    place = [k * 7 % ROWS for k in range(ROWS)]
+    drift = [f"{place[k] / 100 + float(v):.4f}" for k, v in enumerate(_noise(7))]
+    finding = found({"day": _days(), "paid": _days(), "x": _noise(1), "t": drift})["time_drift"]
+    assert finding.sentence == (
+        "The rows are not in the order of `day`, and the mean of `t` drifts along it (1.49 at first, 3.5 in the "
+        "latest fifth): if it says when a row came about, a model that is to predict later rows is tested honestly on "
+        "the latest; say time=day. If it is another date, one of birth say, leave it so."
+    )
+    assert "time_drift" not in found({"date_of_birth": _days(), "x": _noise(1), "t": drift})
+    parted = ["ab"[place[k] > 250] for k in range(ROWS)]
+    assert set(found({"day": _days(), "x": _noise(1), "t": parted})) == {"leak"}
+
+
+@pytest.mark.parametrize("kind", ["season", "weak", "none"])
+def test_dates_without_a_clear_drift_are_left_alone(found, kind):
+    """A season comes back, and a weak trend makes a date a feature like any other."""
+    place, noise = [k * 7 % ROWS for k in range(ROWS)], [float(v) for v in _noise(7)]
+    target = {
+        "season": [3 * np.sin(k / 336 * 2 * np.pi) + v for k, v in zip(place, noise, strict=True)],
+        "weak": [k / 400 + v for k, v in zip(place, noise, strict=True)],
+        "none": noise,
+    }[kind]
+    assert found({"day": _days(), "x": _noise(1), "t": [f"{v:.4f}" for v in target]}) == {}
+
+
+def test_a_word_of_a_text_can_be_the_leak(found):
+    """One word for both of two classes, or one for each of several; words that tell together are what texts are for."""
+    y, filler = _coin(3, words="abc"), _coin(8, words="klmnop")
+    status = {"a": "won", "b": "lost", "c": "open"}
+    texts = [f"case {k} of region {f}: {status[v]} today" for k, (v, f) in enumerate(zip(y, filler, strict=True))]
+    three = found({"note": texts, "x": _noise(1), "t": y})["leak"]
+    assert three.sentence == (
+        "The words 'won', 'lost', 'open' in `note` alone predict `t` (cross-validated AUC 1.000); if the text is not "
+        "known before the target is, leave it out with drop=note."
+    )
+    two = found({"note": texts, "x": _noise(1), "t": ["yes" if v == "a" else "no" for v in y]})["leak"]
+    assert two.sentence.startswith("The word 'won' in `note` alone predicts `t` (cross-validated AUC 1.000)")
+    number = [f"{100 * (v == 'a') + float(e):.4f}" for v, e in zip(y, _noise(2), strict=True)]
+    assert found({"note": texts, "x": _noise(1), "t": number})["leak"].facts["words"] == ["won"]
+    chance = Random(1)
+    hints = [f"case {k} of {' '.join(chance.choice((v, v, *'abc')) for _ in range(5))} here" for k, v in enumerate(y)]
+    assert found({"note": hints, "x": _noise(1), "t": y}) == {}
+    rare = ["yes" if k in (7, 9, 70, 90) else "no" for k in range(ROWS)]
+    assert "leak" not in found({"note": texts, "x": _noise(1), "t": rare})
+
+
+def test_cells_that_alone_decide_are_said(found):
+    """In a feature and in the target, with their rows; no more than five."""
+    x, y = _noise(1), _noise(2)
+    x[7], y[30], y[2] = "1e30", "123456", "-99000"
+    findings = found({"x": x, "z": _noise(3), "t": _noise(2)})
+    others = sorted(map(float, x))[:-1]
+    assert findings["outlier"].sentence == (
+        f"`x`: row 8 holds 1e+30, so far beyond the others ({others[0]:.6g} to {others[-1]:.6g}) that a linear model "
+        "or a network sees little else of the column; correct such cells, or leave them empty."
+    )
+    finding = found({"x": _noise(1), "z": _noise(3), "t": y})["outlier"]
+    assert finding.facts["rows"] == [3, 31]
+    assert finding.sentence.startswith("`t`: rows 3 and 31 hold -99000 and the like, so far beyond the others (")
+    assert "nothing else counts in what is learnt and how it scores; correct such cells" in finding.sentence
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_heavy_tails_and_rare_amounts_are_no_outliers(found, seed):
+    """Incomes have large values of all sizes; an amount in the few rows that have one may be anything."""
+    chance = np.random.default_rng(seed)
+    income, amount = np.exp(2 * chance.normal(size=ROWS)), np.zeros(ROWS)
+    amount[chance.choice(ROWS, 12, replace=False)] = np.exp(2 * chance.normal(size=12))
+    table = {"income": income, "amount": amount, "tail": chance.standard_t(2, ROWS)}
+    assert "outlier" not in found({**{k: [f"{v:.5g}" for v in column] for k, column in table.items()}, "t": _coin(2)})
+
+
 def test_rows_of_one_block_propose_groups(found):
     """Whatever the column is called: its words stand together, and rows of one word are alike in the target."""
     site = [f"P{k // 5}" for k in range(ROWS)]

@@ -4,6 +4,7 @@ import random
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -177,6 +178,22 @@ def test_a_header_between_the_rows_is_no_row(write):
     assert table.frame["won"].unique().sort().to_list() == ["no", "yes"]
     again = read_like(path, table.dialect, tolerate=True)
     assert (again.frame.rows(), again.repairs) == (table.frame.rows(), table.repairs)
+
+
+def test_rows_are_numbered_as_they_stand_in_the_file(write):
+    """Also below rows that were set aside, and those that hold the header again."""
+    lines = [f"{k},{k * 7 % 13}.5,{k * 11 % 17}" for k in range(200)]
+    for k in (4, 5, 60):
+        lines[k] += ",7"
+    lines[2] = lines[90] = "units,cost,y"
+    lines[150] = "many,3.5,8"
+    path = write("\n".join(["units,cost,y", *lines]))
+    table = read_table(path)
+    assert [repair.first_rows for repair in table.repairs] == [(3, 91), (5, 6, 61)]
+    assert table.file_rows(np.arange(table.height)).tolist() == [
+        k + 1 for k in range(200) if k not in (2, 4, 5, 60, 90)
+    ]
+    assert "`units`: 1 cell is no number and counts as missing, first in row 151: 'many'." in warnings_of(path)
 
 
 def test_a_number_that_stands_for_nothing_is_said(write):

@@ -126,3 +126,64 @@ def test_what_is_not_of_the_style_is_missing():
 def test_only_one_style_makes_a_number(cells, kind):
     """Mixed styles, currencies and units stay words; a word that repeats among numbers is a gap."""
     assert find_kind(column_values("x", pl.Series(cells)), unnamed=False, comma=False).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (lambda k: f"{k}{',.'[k % 2]}5", "what a comma or a point means differs between them; write them one way"),
+        (lambda k: f"{'$€'[k % 2]}{k}", "different currencies are no single quantity; convert them to one currency"),
+        (lambda k: f"${k}" if k % 2 else f"{k} EUR", "different currencies are no single quantity"),
+        (
+            lambda k: f"{k}.2 kg" if k % 2 else f"{k} g",
+            "different units are no single quantity; convert them to one unit",
+        ),
+        (lambda k: f"{k}.2kg" if k % 2 else f"{k}g", "30 of 60 with `g`, such as '0g'; 30 with `kg`, such as '1.2kg'"),
+        (lambda k: f"${k}" if k % 2 else f"{k}%", "different units are no single quantity"),
+    ],
+)
+def test_numbers_of_several_ways_are_not_used_and_the_ways_are_told(write, said):
+    """A column that no single style reads is no feature; the ways, their counts and examples are its reason."""
+    reading = find_kind(column_values("x", pl.Series([write(k) for k in range(N)])), unnamed=False, comma=False)
+    assert not reading.used
+    assert reading.reason.startswith("its numbers are written in several ways (30 of 60 ")
+    assert said in reading.reason
+
+
+def test_numbers_of_several_ways_that_repeat_are_words_with_a_warning():
+    """So few different sizes are categories as well; that they could be numbers is said."""
+    cells = pl.Series([f"{k % 11} GB" if k % 2 else f"{k % 11}.5 MB" for k in range(400)])
+    reading = find_kind(column_values("x", cells), unnamed=False, comma=False)
+    assert (reading.kind, reading.used) == (Kind.CATEGORY, True)
+    assert "numbers in different units" in reading.doubt
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda k: f"{k}{'ABC'[k % 3]}",  # seats
+        lambda k: f"{k}" if k % 2 else f"{k}{'ab'[k // 2 % 2]}",  # numbers of houses
+        lambda k: f"{k} {['Main', 'Elm', 'High', 'Park', 'Lake', 'Mill'][k % 6]}",
+        lambda k: f"1.{k}.{k % 7}",  # versions
+        lambda k: f"{100 + k}/{'789'[k % 3]}0",  # blood pressures
+        lambda k: f"{'XAB'[k % 3]}{k}",
+    ],
+)
+def test_codes_with_digits_are_no_numbers_of_several_ways(write):
+    """Words that begin with digits are words."""
+    reading = find_kind(column_values("x", pl.Series([write(k) for k in range(N)])), unnamed=False, comma=False)
+    assert "several ways" not in reading.reason + reading.doubt
+
+
+@pytest.mark.parametrize(
+    ("cells", "style"),
+    [
+        (["$5", "6 €", "$7"], NumberStyle(before="$")),
+        (["5%", "$6", "7%"], NumberStyle(after="%")),
+        (["€5", "6 €"], NumberStyle(before="€", after="€")),
+        (["$5 USD", "$6"], NumberStyle(before="$", after="USD")),
+    ],
+)
+def test_marks_that_no_cell_has_both_are_of_two_quantities(cells, style):
+    """Amounts of two currencies are never read as one, on whichever side the mark stands."""
+    assert find_style(pl.Series(cells), comma=False)[0] == style

@@ -70,6 +70,13 @@ def test_a_late_byte_that_is_not_utf8_is_said(write):
     assert "Windows-1252" in table.warnings[0]
 
 
+def test_an_early_byte_that_is_not_utf8_spoils_no_other(write):
+    """The letters of the other rows stay what they are, and the row of the byte is told."""
+    table = read_table(write(b"name,y\n" + "Müller,1\nWeiß,0\n".encode() * 20 + b"Gr\xfc\xdfe,1\n"))
+    assert set(table.frame["name"]) == {"Müller", "Weiß", "Grüße"}
+    assert [(repair.code, repair.count, repair.first_rows) for repair in table.repairs] == [("bytes_guessed", 1, (41,))]
+
+
 @pytest.mark.parametrize(
     ("content", "code", "parts"),
     [

@@ -127,6 +127,36 @@ def test_rows_without_a_time_and_later_copies_are_set_aside(write):
     assert set(data.parts[-2:]) == {SET_ASIDE}
 
 
+def test_a_validation_part_of_one_class_is_said(write):
+    """It can choose no model; what is learnt and tested has both classes."""
+    rows = [f"{k},{k * 7 % 101},{'a' if 60 <= k < 80 else 'ab'[k % 2]}" for k in range(100)]
+    data = _understood(write, "\n".join(["when,x,t", *rows]), time="when")
+    assert (
+        "The rows before the latest, which validate, are all `a`: they do not tell which model separates the classes "
+        "best. Leave time= out, or send rows from a longer time."
+    ) in data.warnings
+
+
+def test_one_row_without_a_time_is_one(write):
+    """It is set aside, and said in the singular."""
+    rows = [f"{k},{k * 7 % 101},{'ab'[k % 2]}" for k in range(100)] + [",5,a"]
+    data = _understood(write, "\n".join(["when,x,t", *rows]), time="when")
+    assert "1 row was set aside: its time is missing or cannot be read." in data.warnings
+
+
+def test_many_equal_rows_that_do_not_test_are_said(write):
+    """They stand on one side; where that is the training part, the test part has none of them."""
+    rows = [f"{k},{k % 7},{'ab'[k % 2]}" for k in range(255)] + ["500,5,a"] * 45
+    data = _understood(write, "\n".join(["x,z,t", *rows]))
+    assert set(data.parts[255:].tolist()) == {TRAIN}
+    assert (
+        "45 of 300 rows are equal in every feature, first in row 256: all of them train, and the test part tells "
+        "nothing of such rows."
+    ) in data.warnings
+    few = _understood(write, "\n".join(["x,z,t", *rows[:275]]))
+    assert not any("equal in every feature, first" in text for text in few.warnings)
+
+
 def test_copies_after_the_border_are_set_aside(write):
     """A later row that equals an earlier one in every feature would only test memory."""
     frame = pl.DataFrame({"x": [str(k % 350) for k in range(400)], "t": ["a", "b"] * 200})
@@ -158,6 +188,12 @@ def test_copies_after_the_border_are_set_aside(write):
             "time_one_class",
             "which train, must hold at least two classes; all are 'a'",
         ),
+        (
+            "d,x,t\n" + "".join(f"{k},{k % 97},{'ab'[k % 2] if k < 80 else 'b'}\n" for k in range(100)),
+            {"time": "d"},
+            "time_one_class",
+            "The latest rows, which test, must hold at least two classes; all are 'b'",
+        ),
     ],
 )
 def test_splits_that_cannot_be_made_are_refused(write, text, words, code, part):
@@ -177,6 +213,9 @@ def test_all_wrong_words_are_told_at_once(write):
         )
     codes = [problem.code for problem in caught.value.problems]
     assert codes == ["target_unknown", "drop_unknown", "text_unknown", "group_unknown", "group_and_time"]
+    with pytest.raises(RunFailed) as caught:
+        understand_dataset(write(_visits()), TrainSpec(dataset="d", drop=("q",), text=("t",)))
+    assert [problem.code for problem in caught.value.problems] == ["drop_unknown", "kind_of_target"]
 
 
 @pytest.mark.parametrize("classes", [("a", "b"), ()])

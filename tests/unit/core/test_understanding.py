@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from shared.errors import RunFailed
-from shared.specs import Task, TrainSpec
+from shared.specs import LossName, Task, TrainSpec
 from workers.core.columns import Kind, understand
 from workers.core.dataset import understand_dataset
 from workers.core.encode import InputType, fit_features
@@ -39,6 +39,13 @@ UUIDS = [f"{k:08x}-0000-4000-8000-000000000000" for k in range(N)]
         ("day", [f"2024-01-{k % 28 + 1:02d}" for k in range(N)], Kind.DATE),
         ("moment", [f"2024-01-{k % 28 + 1:02d} 10:{k:02d}" for k in range(N)], Kind.DATE),
         ("comment", [f"word {k}" for k in range(N)], Kind.TEXT),
+        ("phone", [f"0{30000 + 7 * k}" for k in range(N)], Kind.ID),
+        ("hour", [f"{k % 24:02d}" for k in range(N)], Kind.NUMBER),
+        ("depot", [f"00{k % 20:02d}" for k in range(N)], Kind.CATEGORY),
+        ("account", [str(64711505833216990 + 10**13 * k) for k in range(N)], Kind.ID),
+        ("debtor", [str(64711505833216990 + 10**13 * (k % 20)) for k in range(N)], Kind.CATEGORY),
+        ("stars", [str(10 ** (k % 20) + k) for k in range(N)], Kind.NUMBER),  # large numbers among small ones
+        ("made", [str(17 * 10**17 + k * 10**15) for k in range(N)], Kind.NUMBER),  # nanoseconds
         ("same", ["a"] * N, Kind.CONSTANT),
         ("empty", ["", "NA"] * 20, Kind.CONSTANT),
     ],
@@ -111,6 +118,24 @@ def test_the_task_is_told_or_inferred(cells, told, task, classes):
     assert bool(target.inferred) == (told is None)
 
 
+@pytest.mark.parametrize(
+    ("cells", "loss", "task"),
+    [
+        (["5", "6", "7"] * 10, "mae", Task.REGRESSION),
+        (["0", "1"] * 15, "quantile", Task.REGRESSION),
+        (["5", "6", "7"] * 10, "focal", Task.MULTICLASS),
+        ([str(k) for k in range(30)] * 3, "cross_entropy", Task.MULTICLASS),
+        (["0.5", "1.25"] * 15, "cross_entropy", Task.REGRESSION),  # the loss is refused later
+        (["low", "mid", "high"] * 10, "mse", Task.MULTICLASS),  # likewise
+    ],
+)
+def test_the_loss_tells_the_task_of_numbers(cells, loss, task):
+    """A loss of numbers makes numbers of a target that could be classes, and a loss of classes the other way round."""
+    target = understand_target(pl.DataFrame({"t": cells}), "t", None, loss=LossName(loss))
+    assert target.task is task
+    assert (f"loss={loss} is for numbers" in target.inferred[0]) == (loss in ("mae", "quantile"))
+
+
 def test_rows_without_target_are_set_aside():
     """A missing target is no class, and its rows are counted."""
     target = understand_target(pl.DataFrame({"t": ["a", "b", "NA", " "] * 10}), "t", None)
@@ -129,6 +154,27 @@ def test_rows_without_target_are_set_aside():
         (["1.5"] * 30, Task.REGRESSION, "target_one_class", "every cell of `t` is '1.5'"),
         (["a", "b"] * 5, None, "too_few_rows", "at least 20 rows with a target; this file has 10"),
         ([f"name {k}" for k in range(30)], None, "too_many_classes", "30 of the 30 classes of `t` have fewer"),
+        (
+            [f"{'€$'[k % 2]}{k}.50" for k in range(40)],
+            None,
+            "target_not_numeric",
+            "those of target `t` are written in several ways (20 of 40 with `€`, such as '€0.50' in row 1; 20 with `$`"
+            ", such as '$1.50' in row 2), and amounts in different currencies are no single quantity",
+        ),
+        (
+            [f"{k}{',.'[k % 2]}50" for k in range(40)],
+            Task.REGRESSION,
+            "target_not_numeric",
+            "(20 of 40 as programs write them, such as '1.50' in row 2; 20 with a decimal comma, such as '0,50' in row "
+            "1), and what a comma or a point means differs between them; write them one way",
+        ),
+        (
+            [f"{k}.915e+302" for k in range(40)],
+            None,
+            "target_out_of_range",
+            "at most 3.4e38; the numbers of `t` go from",
+        ),
+        ([f"1.5e-{k + 80}" for k in range(40)], None, "target_out_of_range", "go from 1.5e-119 to 1.5e-80"),
         (["a", "b", "c"] * 10, Task.BINARY, "task_not_binary", "exactly two classes; `t` has 3"),
         (
             ["a", "1"] * 15,

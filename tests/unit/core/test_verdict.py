@@ -3,7 +3,7 @@
 import pytest
 
 from shared.specs import ModelName, Task
-from workers.core.verdict import Training, is_still_falling, verdict
+from workers.core.verdict import Training, is_still_falling, missed_quantile, verdict
 
 METRICS = {Task.BINARY: "roc_auc", Task.MULTICLASS: "f1", Task.REGRESSION: "r2"}
 BASELINES = {"roc_auc": 0.5, "f1": 0.1, "r2": -0.01, "pinball": 1000.0}
@@ -162,3 +162,12 @@ def test_advice_names_words_that_the_model_takes(model, words):
     assert judged(Task.BINARY, 0.99, 0.81, model=model).endswith(words)
     few = judged(Task.REGRESSION, 0.2, 0.19, model=model)
     assert ("width=" in few) is (model is ModelName.TABM)
+
+
+def test_a_quantile_that_is_missed_is_said():
+    """Beyond chance only: where the interval of the share holds the quantile, nothing is."""
+    assert missed_quantile(0.9, 0.82, [0.76, 0.87]) == (
+        "The predictions are too low for quantile=0.9: 82.0% of the test rows lie at or below them (76.0% to 87.0%)."
+    )
+    assert "too high for quantile=0.1" in missed_quantile(0.1, 0.2, [0.15, 0.26])
+    assert missed_quantile(0.9, 0.87, [0.82, 0.91]) == missed_quantile(0.9, None, None) == ""
