@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from shared.errors import Problem, RunFailed
-from shared.specs import LossName, ModelName, TrainSpec
+from shared.specs import LossName, ModelName, Norm, TrainSpec
 from workers.core.blend import Choice, choose
 from workers.core.checkpoints import Part
 from workers.core.loop import Data
 from workers.core.memory import memory_needed_by
 from workers.core.models import MODELS
-from workers.core.models.candidate import Candidate
+from workers.core.models.candidate import Candidate, Followed
 from workers.core.progress import Clock, Progress
 
 # In the order in which they are tried: cheap ones first, so that a short time still gives a model.
@@ -58,18 +58,19 @@ def default_time_s(cells: int, classes: int) -> float:
 def fit_candidates(
     data: Data, spec: TrainSpec, *, progress: Progress, time_s: float, threads: int, follow: Mapping[str, Any] | None
 ) -> Fitted:
-    """Fit what `spec` asks for inside the time, and choose; with `follow`, the candidates of an earlier run's plan are
-    fitted as far as they were there, and the clock counts for nothing.
+    """Fit what `spec` asks for inside the time, and choose; with `follow`, the plan of an earlier run, its candidates
+    are fitted as they were there and as far as they were, and blended so, and the clock counts for nothing.
 
-    Raises RunFailed with every problem when no candidate could be fitted, RunStopped.
+    Raises RunFailed with every problem when no candidate could be fitted, or not all that the plan blends; RunStopped.
     """
-    wanted = _wanted(data, spec, follow)
+    plans = None if follow is None else follow["candidates"]
+    wanted = _wanted(data, spec, plans)
     whole = Clock(time_s)
     if (kept := progress.kept(_CLOCK)) is not None:
         whole.go_on(kept.plain["clock"])
     progress.keep(_CLOCK, lambda: Part(plain={"clock": whole.mark()}))
     fitted, seconds, plan = dict[ModelName, Candidate](), dict[ModelName, float](), dict[str, Any]()
-    notes, problems = list[str](), list[Problem]()
+    notes, problems = _left_out(spec, wanted), list[Problem]()
     for k, name in enumerate(wanted):
         progress.check_now_and_then()
         left = time_s - whole.seconds()
@@ -78,13 +79,14 @@ def fit_candidates(
             notes.append(f"The time was over before `{name.value}` could be trained; give more with time=...")
             continue
         share = SHARES.get(name, 0.6) if k < len(wanted) - 1 else 1.0
-        clock = Clock(left * share, follow=None if follow is None else follow[name.value]["clock"])
+        told = None if plans is None else plans[name.value]
+        clock = Clock(left * share, follow=None if told is None else told["clock"])
         try:
             if kept is not None and "failed" in kept.plain:
                 raise RunFailed(*(Problem(**problem) for problem in kept.plain["failed"]))
-            learnt, words = _folded(data, name, alone=len(wanted) == 1), _words_for(spec, name)
+            learnt, words = _folded(data, name, told, alone=len(wanted) == 1), _words_for(spec, name)
             with memory_needed_by(f"`{name.value}`"):
-                candidate = MODELS[name](learnt, words, progress=progress, clock=clock, threads=threads)
+                candidate = MODELS[name](learnt, words, progress=progress, clock=clock, threads=threads, follow=told)
         except RunFailed as error:  # another candidate may do better
             problems += error.problems
             notes.append(f"`{name.value}` could not be trained: {error}")
@@ -93,13 +95,14 @@ def fit_candidates(
         fitted[name], seconds[name] = candidate, clock.seconds()
         facts = {**data.objective.as_plain(), "folds": len(learnt.folds), "threads": threads}
         plan[name.value] = {**facts, **candidate.plan, "clock": clock.over_at}
-        notes += _notes(candidate)
-    if not fitted:
+        notes += _notes(candidate) + _passed_over(spec, words, name)
+    needed = set() if follow is None else {ModelName(name) for name in follow["weights"]}
+    if not fitted or not needed <= set(fitted):
         raise RunFailed(*problems)
     choice = choose(
         {name: candidate.outputs for name, candidate in fitted.items()}, data.y.cpu().numpy(), data.objective
     )
-    return Fitted(fitted, seconds, choice, plan, notes)
+    return Fitted(fitted, seconds, choice if follow is None else _followed(choice, fitted, follow), plan, notes)
 
 
 def blended_outputs(fitted: Fitted) -> np.ndarray:
@@ -117,13 +120,15 @@ def _wanted(data: Data, spec: TrainSpec, follow: Mapping[str, Any] | None) -> Se
     return [name for name in candidates if name is not ModelName.GBDT or data.objective.name is not LossName.FOCAL]
 
 
-def _folded(data: Data, name: ModelName, *, alone: bool) -> Data:
+def _folded(data: Data, name: ModelName, told: Followed, *, alone: bool) -> Data:
     """The data with all of its folds, or with the first one for a network that could not afford them; a linear model
     that does not stand `alone` learns from a sample, since more rows would hardly move its few weights.
     """
     if name is ModelName.LINEAR and not alone:
         step = -(-len(data.x) // LINEAR_ROWS)
         return replace(data, folds=tuple(replace(fold, train=fold.train[::step]) for fold in data.folds))
+    if told is not None:
+        return replace(data, folds=data.folds[: told["folds"]])
     most = GPU_FOLDED_ROWS if data.x.is_cuda else FOLDED_ROWS
     return replace(data, folds=data.folds[:1]) if name in NETWORKS and len(data.x) > most else data
 
@@ -134,6 +139,45 @@ def _words_for(spec: TrainSpec, name: ModelName) -> TrainSpec:
         return spec
     passed_over = _OF_NETWORKS if name is ModelName.LINEAR else _OF_NETWORKS + _OF_PENALTIES
     return spec.model_copy(update={word: TrainSpec.model_fields[word].default for word in passed_over})
+
+
+def _left_out(spec: TrainSpec, wanted: Sequence[ModelName]) -> list[str]:
+    """The candidate that `auto` would have tried with another loss."""
+    if spec.model is not ModelName.AUTO or ModelName.GBDT in wanted or spec.loss is not LossName.FOCAL:
+        return []
+    return ["`gbdt` was left out, for it trains with every loss but focal; say loss=cross_entropy to have it tried."]
+
+
+def _passed_over(spec: TrainSpec, words: TrainSpec, name: ModelName) -> list[str]:
+    """What a person asked for that does not concern a candidate of `auto`."""
+    met = [
+        f"{word}={_typed(asked)}"
+        for word, asked in ((word, getattr(spec, word)) for word in (*_OF_NETWORKS, *_OF_PENALTIES))
+        if asked != getattr(words, word) and asked is not False and asked is not Norm.NONE
+    ]
+    if not met:
+        return []
+    whose = "steps and layers" if name is ModelName.LINEAR else "steps, layers and penalties"
+    return [
+        f"In `auto`, words of {whose} do not concern `{name.value}`; it was trained without {' '.join(met)}. "
+        "With model=mlp they rule the whole run."
+    ]
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _followed(choice: Choice, fitted: Mapping[ModelName, Candidate], plan: Mapping[str, Any]) -> Choice:
+    """The blend and the temperature of the plan. Chosen anew they would be the same, unless a default or the choice
+    itself has changed since.
+    """
+    weights = {name: float(plan["weights"][name.value]) for name in fitted if name.value in plan["weights"]}
+    same = weights == choice.weights and plan["temperature"] == choice.temperature
+    sentence = choice.sentence if same else "Model: what the plan that was repeated says."
+    return replace(choice, weights=weights, temperature=float(plan["temperature"]), sentence=sentence)
 
 
 def _notes(candidate: Candidate) -> list[str]:

@@ -6,10 +6,10 @@ graph that is exported (`graph.py`), so both read any cell alike. What happens t
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -36,6 +36,7 @@ from workers.core.words import (
 MOST_WORDS = 1_000
 OUTPUT_NAMES = frozenset(("label", "probabilities", "prediction"))
 REPORTED_WORDS = 50
+TOGETHER_CELLS = 1_000_000  # so many cells of several columns are read at once
 FLOAT_INTEGERS = 2**24  # a float32 holds every integer up to here
 
 
@@ -122,16 +123,31 @@ def fit_features(table: Table | pl.DataFrame, columns: Sequence[Column], learnt:
     learnt.
     """
     table = as_table(table)
-    inputs, mask = _input_names(table.names), pl.Series(learnt)
-    return tuple(
-        _fit(column, table.column(column.name), mask, inputs[column.name]) for column in columns if column.used
-    )
+    inputs, mask, used = _input_names(table.names), pl.Series(learnt), [column for column in columns if column.used]
+    types = dict[str, tuple[InputType, bool]]()
+    for names, style, cells in _side_by_side(table, used):
+        types |= zip(names, _number_types(cells, style, len(names)), strict=True)
+    features = list[Feature]()
+    for column in used:
+        if column.name in types:
+            kind, rounded = types[column.name]
+            name = inputs[column.name]
+            features.append(Feature(column.name, column.kind, name, kind, style=column.style, rounded=rounded))
+        else:
+            features.append(_fit(column, table.column(column.name), mask, inputs[column.name]))
+    return tuple(features)
 
 
 def encode(table: Table | pl.DataFrame, features: Sequence[Feature]) -> Cells:
     """The cells of a table of strings, with a column for each feature."""
     table = as_table(table)
-    numbers = tuple(_numbers(table.column(feature.name), feature) for feature in number_features(features))
+    wanted, known = number_features(features), dict[str, np.ndarray]()
+    for names, style, cells in _side_by_side(table, wanted):
+        known |= zip(names, read_numbers(cells, style).reshape(len(names), table.height), strict=True)
+    numbers = tuple(
+        _narrow(known.pop(one.name), one) if one.name in known else _numbers(table.column(one.name), one)
+        for one in wanted
+    )
     codes = tuple(_codes(table.column(feature.name), feature) for feature in category_features(features))
     texts = [count_tokens(table.column(f.name), f.keys, len(f.words)) for f in text_features(features)]
     return Cells(table.height, numbers, codes, csr_array(hstack(texts)) if texts else None)
@@ -193,9 +209,6 @@ def parse_numbers(cells: pl.Series) -> pl.Series:
 def _fit(column: Column, cells: pl.Series, mask: pl.Series, name: str) -> Feature:
     feature = Feature(column.name, column.kind, name, InputType.STRING, style=column.style, date=column.date)
     match column.kind:
-        case Kind.NUMBER if column.date is None:
-            kind, rounded = _number_type(cells, column.style)
-            return replace(feature, type=kind, rounded=rounded)
         case Kind.BOOLEAN:
             flags = ((1, TRUE_WORDS), (0, FALSE_WORDS))
             return replace(feature, keys=tuple((s, value) for value, ws in flags for w in ws for s in spellings(w)))
@@ -208,18 +221,42 @@ def _fit(column: Column, cells: pl.Series, mask: pl.Series, name: str) -> Featur
     return feature
 
 
-def _number_type(cells: pl.Series, style: NumberStyle) -> tuple[InputType, bool]:
+def _side_by_side(
+    table: Table, columns: Sequence[Column] | Sequence[Feature]
+) -> Iterator[tuple[list[str], NumberStyle, pl.Series]]:
+    """The numbers among the columns, those of one style together as long as they are short: their names, their style,
+    and their cells, one column after the other. A wide table has thousands of columns, and each query has its price.
+    """
+    alike = dict[NumberStyle, list[str]]()
+    for column in columns:
+        if column.kind is Kind.NUMBER and column.date is None:
+            alike.setdefault(column.style, []).append(column.name)
+    most = max(1, TOGETHER_CELLS // max(1, table.height))
+    for style, names in alike.items():
+        for start in range(0, len(names), most):
+            part = names[start : start + most]
+            yield part, style, pl.concat([table.column(name).alias("cell") for name in part])
+
+
+def _number_types(cells: pl.Series, style: NumberStyle, columns: int) -> list[tuple[InputType, bool]]:
+    """What `_number_type` says of each of the columns whose cells are these."""
+    values = read_numbers(cells, style)
+    if style.is_plain:
+        is_plain = ((cells == "") | cells.str.contains(whole(NUMBER))).to_numpy()
+        is_integer = cells.str.strip_chars(SPACE).str.contains(whole(INTEGER)).to_numpy()
+    else:
+        is_plain, is_integer = np.zeros(len(values), dtype=bool), values % 1.0 == 0
+    parts = (one.reshape(columns, -1) for one in (values, is_plain, is_integer))
+    return [
+        _number_type(known[~np.isnan(known)], known[integer], is_plain=style.is_plain and bool(plain.all()))
+        for known, plain, integer in zip(*parts, strict=True)
+    ]
+
+
+def _number_type(values: np.ndarray, integers: np.ndarray, *, is_plain: bool) -> tuple[InputType, bool]:
     """FLOAT where each cell that is not empty is a plain number, DOUBLE where float32 would lose too much, else
     STRING; and whether strings are rounded to float32.
     """
-    present = cells.filter(cells != "")
-    is_plain = style.is_plain and bool(present.str.contains(whole(NUMBER)).all())
-    values = read_numbers(present, style)
-    if style.is_plain:
-        integers = values[present.str.strip_chars(SPACE).str.contains(whole(INTEGER)).to_numpy()]
-    else:
-        integers = values[values % 1.0 == 0]
-    values = values[~np.isnan(values)]
     with np.errstate(over="ignore", under="ignore"):
         lost = np.abs(values - values.astype(np.float32)).max(initial=0.0)
         spread = values.std() if len(values) else 0.0
@@ -249,18 +286,18 @@ def _vocabulary(cells: pl.Series) -> tuple[tuple[str, ...], tuple[tuple[str, int
 
 
 def _numbers(cells: pl.Series, feature: Feature) -> np.ndarray:
-    """[rows] of one number, boolean or date, NaN where missing or not of that kind; float32 where that loses nothing
-    that the model is given.
-    """
+    """[rows] of one boolean or date, NaN where missing or not of that kind; float32 where that loses nothing."""
     if feature.kind is Kind.BOOLEAN:
         table = {spelling: float(value) for spelling, value in feature.keys}
         flags = cells.replace_strict(table, default=float("nan"), return_dtype=pl.Float32)
         return flags.to_numpy()
-    if feature.date:
-        days = read_dates(cells, feature.date)
-        narrow = as_float32(days)
-        return narrow if np.array_equal(narrow, days, equal_nan=True) else days
-    values = read_numbers(cells, feature.style)
+    days = read_dates(cells, cast(DateFormat, feature.date))
+    narrow = as_float32(days)
+    return narrow if np.array_equal(narrow, days, equal_nan=True) else days
+
+
+def _narrow(values: np.ndarray, feature: Feature) -> np.ndarray:
+    """[rows] of one number, float32 where that loses nothing that the model is given."""
     return as_float32(values) if feature.type is InputType.FLOAT or feature.rounded else values
 
 

@@ -24,6 +24,7 @@ _PLAIN_NUMBER = r"0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,6})\.[0-9]{0,7}[1-9]"
 _PLAIN_INTEGER = r"0|-?[1-9][0-9]{0,14}"
 _PLAIN_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _LONG_INTEGER = 15
+TOGETHER_CELLS = 1_000_000  # so many cells of several columns are read at once
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,25 @@ class CellReading:
             "date": asdict(self.date) if self.date else None,
             "words": dict(self.words),
         }
+
+
+def frame_texts(frame: pl.DataFrame, readings: Sequence[CellReading]) -> list[pl.Series]:
+    """`texts` of each column, whose reading stands at its place. Short columns that are read alike go through it
+    together, one behind the other: a wide table has thousands of them, and each query has its price.
+    """
+    texts, alike = list[pl.Series](frame.get_columns()), dict[tuple[Any, ...], list[int]]()
+    for k, reading in enumerate(readings):
+        key = (k,) if reading.words else (reading.style, reading.date)
+        alike.setdefault(key, []).append(k)
+    most = max(1, TOGETHER_CELLS // max(1, frame.height))
+    for places in alike.values():
+        for start in range(0, len(places), most):
+            part = places[start : start + most]
+            cells = pl.concat([texts[k].alias("cell") for k in part])
+            said = readings[part[0]].texts(cells)
+            for j, k in enumerate(part):
+                texts[k] = said.slice(j * frame.height, frame.height).alias(frame.columns[k])
+    return texts
 
 
 def cell_readings(table: Table, columns: Sequence[Column]) -> dict[str, CellReading]:

@@ -202,18 +202,22 @@ def fit_descent(  # noqa: PLR0913 - the values of one call of `descend`, and wha
     tenth of the rate, unless a person chose it. The second value says in words what was changed.
     """
     notes, answers = list[str](), f"{model}.answers"
-    lowered = not may_slow_down
+    lowered, asked = not may_slow_down, clock.asked
     if (kept := progress.kept(answers)) is not None:
         recipe = replace(recipe, batch=kept.plain["batch"], lr=kept.plain["lr"])
         lowered, notes = kept.plain["lowered"], list(kept.plain["notes"])
+        asked = kept.plain.get("asked", 0) if progress.kept(model) is not None else asked
     while True:
-        given = {"batch": recipe.batch, "lr": recipe.lr, "lowered": lowered, "notes": list(notes)}
+        given = {"batch": recipe.batch, "lr": recipe.lr, "lowered": lowered, "notes": list(notes), "asked": asked}
         progress.keep(answers, Part(plain=given))
         try:
             torch.manual_seed(recipe.seed)
             body = make_body().to(data.x.device)
-            return descend(body, data, recipe, model=model, progress=progress, clock=clock), notes
+            descent = descend(body, data, recipe, model=model, progress=progress, clock=clock)
+            # A repeat goes straight to this attempt: the clock counts on from the questions of those before.
+            return replace(descent, plan=descent.plan | {"asked_before": asked}), notes
         except Exception as error:
+            asked = clock.asked
             if ran_out(error):
                 recipe = _smaller(recipe, error)
                 progress.forget(model)

@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 
 from shared.errors import failed
 from workers.core.columns import as_table
-from workers.core.equal_cells import CellReading
+from workers.core.equal_cells import CellReading, frame_texts
 from workers.core.table import Table
 from workers.core.target import Target
 
@@ -288,7 +288,7 @@ def _hashes(
     """The rows' hashes, with the cells `more` behind those of `columns`."""
     parts, start, words = list[pl.Series](), 0, CellReading()
     for frame in table.slices(columns):
-        cells = [readings.get(name, words).texts(frame[name]) for name in columns]
+        cells = frame_texts(frame, [readings.get(name, words) for name in columns])
         if more is not None:
             cells.append(more.slice(start, frame.height))
         joined = pl.select(pl.concat_str(*map(pl.lit, cells), separator=_BETWEEN)).to_series()

@@ -60,8 +60,9 @@ def train(  # noqa: PLR0913 - all but the first two are how, not what
 ) -> dict[str, Any]:
     """Train what `spec` asks for on the file `data`; write the artifacts into `out` and return the report.
 
-    With the `plan` of an earlier run's report its candidates are fitted as far as they were then, whatever the time: on
-    the same CPU and package versions the weights come out the same, bit by bit. With `checkpoints` what was learnt is
+    With the `plan` of an earlier run's report its candidates are fitted as they were then, as far as they were, and put
+    together as they were, whatever the time and the defaults of today: on the same CPU and package versions the weights
+    come out the same, bit by bit. With `checkpoints` what was learnt is
     saved from time to time and before a stop, and a run that was interrupted goes on from there, to the same weights.
     Raises RunFailed with every problem that was found, RunStopped when `should_stop()` says so.
     """
@@ -99,11 +100,10 @@ def _train(  # noqa: PLR0913 - those of `train`
         progress.check()
         dataset = replace(dataset, cells=Cells(0, (), ()))  # all of them are in the matrix now
         time_s = spec.time_s or default_time_s(rows.data.x.shape[0] * len(dataset.features), rows.data.outputs)
-        follow = None if plan is None else plan["candidates"]
         if checkpoints is not None:
-            go_on(progress, checkpoints, rows.data, spec, follow)
+            go_on(progress, checkpoints, rows.data, spec, None if plan is None else plan["candidates"])
         fitted = fit_candidates(
-            rows.data, spec, progress=progress, time_s=time_s, threads=torch.get_num_threads(), follow=follow
+            rows.data, spec, progress=progress, time_s=time_s, threads=torch.get_num_threads(), follow=plan
         )
         fitted.notes[:0] = notes
         predictor = _predictor(rows, fitted)
@@ -114,6 +114,7 @@ def _train(  # noqa: PLR0913 - those of `train`
         measured = measured_facts(
             dataset, rows, fitted, scored.metrics, scored.outputs, seed=spec.seed, check=progress.check
         )
+        said_of_model = model_facts(dataset, rows, fitted, predictor)
 
     progress.stage(Stage.EXPORT)
     with _timed(timing, "export"):
@@ -130,7 +131,7 @@ def _train(  # noqa: PLR0913 - those of `train`
         progress.check()
         actual = dataset.target.values[dataset.parts == TEST]
         plots.measures(out, measured, actual, scored.outputs, dataset.target.classes, dataset.target.name)
-    facts = {"kind": "train", **data_facts(dataset), **model_facts(dataset, rows, fitted, predictor), **measured}
+    facts = {"kind": "train", **data_facts(dataset), **said_of_model, **measured}
     facts |= {"parity": scored.parity, "seed": spec.seed, "split_seed": spec.split_seed, "timing_s": timing}
     facts["plan"] = plan_facts(spec, fitted, rows, time_s=time_s, device=device)
     if progress.keeper is not None:

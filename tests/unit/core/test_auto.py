@@ -113,3 +113,32 @@ def test_each_model_alone_takes_a_table_of_twenty_rows(write: Write, fit: Fit) -
     for model in MODELS:
         report = fit(write(text), model=model, epochs=5)
         assert report["parity"]["max_difference"] < 1e-4
+
+
+def test_words_that_do_not_concern_a_candidate_are_told(write: Write, fit: Fit) -> None:
+    """Of the words of networks and of penalties each candidate of `auto` says which it was trained without."""
+    text, _ = one_category(random.Random(0))
+    words = {"optimizer": "sgd", "lr": 0.01, "l1": 0.1, "l2": 2.0, "epochs": 2, "dropout": 0.5, "norm": "none"}
+    warnings = fit(write(text), target="y", **words)["warnings"]
+    assert [warning for warning in warnings if warning.startswith("In `auto`")] == [
+        "In `auto`, words of steps and layers do not concern `linear`; it was trained without epochs=2 lr=0.01 "
+        "optimizer=sgd dropout=0.5. With model=mlp they rule the whole run.",
+        "In `auto`, words of steps, layers and penalties do not concern `gbdt`; it was trained without epochs=2 "
+        "lr=0.01 optimizer=sgd dropout=0.5 l1=0.1 l2=2. With model=mlp they rule the whole run.",
+    ]
+
+
+def test_without_such_words_nothing_is_told(write: Write, fit: Fit) -> None:
+    """Words that concern every candidate, and those that ask for nothing, need no note."""
+    text, _ = one_category(random.Random(0))
+    warnings = fit(write(text), target="y", time_s=0.5, norm="none", loss="mae", seed=3)["warnings"]
+    assert not any("do not concern" in warning or "left out" in warning for warning in warnings)
+
+
+def test_a_loss_that_trees_have_not_is_told(write: Write, fit: Fit) -> None:
+    """`auto` says that it left out the trees, which have no focal loss."""
+    text, _ = twenty_rows(random.Random(0))
+    report = fit(write(text), loss="focal", epochs=1)
+    assert "gbdt" not in report["candidates"]
+    told = "`gbdt` was left out, for it trains with every loss but focal; say loss=cross_entropy to have it tried."
+    assert told in report["warnings"]

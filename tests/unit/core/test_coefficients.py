@@ -18,6 +18,8 @@ import torch
 from shared.specs import TrainSpec
 from workers.core.dataset import understand_dataset
 from workers.core.development import development
+from workers.core.layers import Expand
+from workers.core.models.design import Designer
 from workers.core.models.linear import fit_linear
 from workers.core.progress import Clock, Progress
 
@@ -87,6 +89,60 @@ def test_the_straight_line_of_the_design(
     assert not any("exploded" in warning for warning in report["warnings"])
     assert report["coefficients"] == [{"feature": "x", "weight": pytest.approx(2.0, abs=1e-3)}]
     assert report["intercept"] == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("first", [0, 1_000_000, -3_000_000])
+def test_a_straight_line_far_from_zero(write: Write, fit: Fit, first: int) -> None:
+    """Of y = 2x the intercept is 0 to 1e-3 wherever x stands: an exact line gets no penalty."""
+    text = "x,y\n" + "".join(f"{first + k},{2 * (first + k)}\n" for k in range(100))
+    report = fit(write(text), model="linear")
+    assert report["coefficients"] == [{"feature": "x", "weight": pytest.approx(2.0, abs=1e-9)}]
+    assert report["intercept"] == pytest.approx(0.0, abs=1e-3)
+    assert report["plan"]["l2"] == 0.0
+
+
+def test_few_rows_keep_a_penalty(write: Write, fit: Fit) -> None:
+    """Where the rows are less than twice the weights, no line without a penalty is tried."""
+    chance = random.Random(0)
+    lines = [",".join(f"{chance.gauss(0, 1):.3f}" for _ in range(31)) for _ in range(60)]
+    report = fit(write(",".join(f"c{k}" for k in range(31)) + "\n" + "\n".join(lines)), model="linear")
+    assert min(report["plan"]["l2_tried"]) > 0.0
+
+
+@pytest.mark.parametrize("loss", ["mae", "huber"])
+def test_a_straight_line_by_other_losses(write: Write, fit: Fit, line_table: Callable[..., str], loss: str) -> None:
+    """y = 2x is found to 1e-3 by the losses that are learnt step by step."""
+    report = fit(write(line_table(rows=40)), model="linear", loss=loss)
+    assert report["coefficients"] == [{"feature": "x", "weight": pytest.approx(2.0, abs=1e-3)}]
+    assert report["intercept"] == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("target", ["number", "three"])
+def test_gathered_words_are_multiplied_words(write: Write, target: str) -> None:
+    """A design that gathers the weights of words gives the products of the one that multiplies by ones and zeros."""
+    spec = TrainSpec(dataset="data")
+    data = development(understand_dataset(write(houses(target)), spec), spec, torch.device("cpu")).data
+    expand = Expand(data.layout, data.x, cut=None)
+    rows = torch.arange(0, len(data.x), 3)
+    thin, thick = (
+        Designer(expand, gathers=gathers).design(data.x, torch.float64).rows(rows) for gathers in (True, False)
+    )
+    chance = torch.Generator().manual_seed(0)
+    weights = torch.randn(expand.width, 3, generator=chance, dtype=torch.float64)
+    values = torch.randn(len(rows), 3, generator=chance, dtype=torch.float64)
+    assert thin.dense.shape[1] < thick.dense.shape[1] == thin.width
+    torch.testing.assert_close(thin.times(weights), thick.times(weights))
+    torch.testing.assert_close(thin.transposed_times(values), thick.transposed_times(values))
+    torch.testing.assert_close(thin.whole(), thick.whole())
+
+
+def test_a_thousand_words_are_solved_in_no_time(write: Write, fit: Fit) -> None:
+    """A column of a thousand words is taken to its optimum in a part of the time that dense ones and zeros take."""
+    chance = random.Random(0)
+    text = "word,y\n" + "".join(f"w{k % 1000},{k % 7 + chance.gauss(0, 1):.2f}\n" for k in range(3000))
+    report = fit(write(text), model="linear", category=("word",))
+    assert report["plan"]["ended_by"] == "converged"
+    assert report["timing_s"]["train"] < 2.0
 
 
 def test_gradient_descent_with_a_small_rate_falls_at_each_step(write: Write, line_table: Callable[..., str]) -> None:

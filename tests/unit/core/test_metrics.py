@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from shared.specs import LossName, Task
 from workers.core.aim import Aim
-from workers.core.metrics import baseline, headline, names, score, score_folds
+from workers.core.metrics import baseline, headline, names, per_class, roc_auc, score, score_folds
 
 
 def test_regression_by_hand():
@@ -81,3 +82,23 @@ def test_areas_of_folds_are_averaged():
     assert score_folds(Task.BINARY, [one, other])["accuracy"] == score(Task.BINARY, *together)["accuracy"] == 0.5
     assert score_folds(Task.BINARY, [one, nothing])["roc_auc"] == 1.0
     assert score_folds(Task.BINARY, [nothing, nothing])["roc_auc"] is None
+
+
+@pytest.mark.parametrize("classes", [2, 3, 40])
+def test_areas_are_those_of_scikit_learn(classes: int):
+    """With ties and classes of all sizes the area under the curve is the one that scikit-learn counts."""
+    chance = np.random.default_rng(classes)
+    actual = np.concatenate([np.arange(classes), chance.integers(0, classes, 400) ** 2 // classes])
+    said = np.round(chance.dirichlet(np.ones(classes), len(actual)), 2) + 0.01
+    said /= said.sum(axis=1, keepdims=True)
+    expected = roc_auc_score(actual, said[:, 1] if classes == 2 else said, multi_class="ovr")
+    assert roc_auc(actual, said) == pytest.approx(expected, abs=1e-12)
+    rows = per_class(actual, said, [f"c{k}" for k in range(classes)])
+    ones = [roc_auc_score(actual == k, said[:, k]) for k in range(classes)]
+    assert [row["roc_auc"] for row in rows] == pytest.approx(ones, abs=1e-12)
+
+
+def test_a_class_alone_has_no_area():
+    """Where a class has no row, or every row, there is nothing to rank it against."""
+    rows = per_class(np.array([1, 1, 1]), np.full((3, 2), 0.5), ["a", "b"])
+    assert [row["roc_auc"] for row in rows] == [None, None]

@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from shared.errors import RunStopped
+from shared.errors import RunStopped, failed
 from shared.events import EpochDone, Stage, StageStarted
 from shared.specs import ModelName, TrainSpec
+from workers.core.auto import Fitted, fit_candidates
+from workers.core.dataset import understand_dataset
+from workers.core.development import development
+from workers.core.loop import Data, descend
+from workers.core.progress import Progress
 from workers.core.train import train
 
 Write = Callable[..., Path]
@@ -43,6 +49,97 @@ def test_a_plan_repeats_what_the_clock_cut_short(
     assert models[0] == models[1]
     if model in (ModelName.AUTO, ModelName.MLP, ModelName.MLP_PLE, ModelName.TABM):
         assert any(plan["clock"] for plan in first["plan"]["candidates"].values())  # it was cut short
+
+
+@pytest.fixture
+def data_of(write: Write) -> Callable[..., Data]:
+    """The development rows of a table, as the candidates get them."""
+
+    def make(text: str, spec: TrainSpec) -> Data:
+        return development(understand_dataset(write(text), spec), spec, torch.device("cpu")).data
+
+    return make
+
+
+def candidates(data: Data, spec: TrainSpec, *, time_s: float = 60, plan: dict[str, Any] | None = None) -> Fitted:
+    """The candidates alone; a plan has been through a file."""
+    follow = None if plan is None else json.loads(json.dumps(plan))
+    progress = Progress(lambda _: None, lambda: False)
+    return fit_candidates(data, spec, progress=progress, time_s=time_s, threads=1, follow=follow)
+
+
+def plan_of(fitted: Fitted) -> dict[str, Any]:
+    """What a repeat follows."""
+    weights = {name.value: weight for name, weight in fitted.choice.weights.items()}
+    return {"candidates": fitted.plan, "weights": weights, "temperature": fitted.choice.temperature}
+
+
+def bits(fitted: Fitted, name: ModelName) -> bytes:
+    """What a candidate says of its validation rows."""
+    return fitted.candidates[name].outputs.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("mlp", {"lr": 0.05, "batch": 31, "widths": [7], "epochs": 4, "activation": "tanh", "dropout": 0.0}),
+        ("mlp-ple", {"optimizer": "sgd", "momentum": 0.5, "schedule": "cosine", "bins": 5, "epochs": 3, "clip": 0.1}),
+        ("tabm", {"widths": [5, 5], "members": 3, "bins": 4, "dropout": 0.0, "epochs": 2, "l2": 0.2}),
+        ("gbdt", {"learning_rate": 0.3, "num_leaves": 3, "lambda_l2": 9.0, "epochs": 7, "trees": [2, 2, 2, 2, 2]}),
+        ("linear", {"l2": 0.5, "epochs": 9}),
+    ],
+)
+def test_a_repeat_follows_the_plan_rather_than_the_defaults(
+    data_of: Callable[..., Data], mixed_table: Callable[..., str], model: str, told: dict[str, Any]
+) -> None:
+    """Whatever a plan says of a candidate is done and stands in the new plan: a repeat of that says the same bits."""
+    spec = TrainSpec(dataset="data", model=model, target="kind", **({} if model == "linear" else {"epochs": 2}))
+    data = data_of(mixed_table(rows=90), spec)
+    first = candidates(data, spec)
+    plan = plan_of(first)
+    plan["candidates"][model] = plan["candidates"][model] | told
+    again = candidates(data, spec, plan=plan)
+    assert json.loads(json.dumps({key: again.plan[model][key] for key in told})) == told
+    assert bits(first, spec.model) != bits(again, spec.model)
+    third = candidates(data, TrainSpec(dataset="data", model=model, target="kind", seed=7), plan=plan_of(again))
+    assert bits(third, spec.model) == bits(again, spec.model)
+    assert json.dumps(third.plan) == json.dumps(again.plan)
+
+
+def test_a_repeat_blends_as_the_plan_says(data_of: Callable[..., Data], mixed_table: Callable[..., str]) -> None:
+    """Weights and temperature are those of the plan, in the order of its candidates."""
+    spec = TrainSpec(dataset="data", target="kind", epochs=1)
+    data = data_of(mixed_table(rows=90), spec)
+    plan = plan_of(candidates(data, spec))
+    plan |= {"weights": {"mlp": 0.25, "linear": 0.75}, "temperature": 1.5}
+    choice = candidates(data, spec, plan=plan).choice
+    assert list(choice.weights.items()) == [("linear", 0.75), ("mlp", 0.25)]
+    assert choice.temperature == 1.5
+    assert choice.sentence == "Model: what the plan that was repeated says."
+
+
+def test_a_rate_that_was_lowered_is_followed(
+    data_of: Callable[..., Data], mixed_table: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that exploded and began again is repeated from its second attempt, cut where the clock cut it."""
+    spec = TrainSpec(dataset="data", model="mlp", target="kind", patience=100_000, epochs=100_000)
+    data, steep = data_of(mixed_table(rows=120), spec), {"left": 1}
+
+    def explodes_once(*args: Any, **words: Any) -> Any:
+        steep["left"] -= 1
+        if steep["left"] < 0:
+            return descend(*args, **words)
+        words["clock"].is_over()
+        raise failed("training_diverged", "it does", "say less")
+
+    monkeypatch.setattr("workers.core.loop.descend", explodes_once)
+    first = candidates(data, spec, time_s=0.5)
+    assert first.notes[0] == "`mlp`: the loss exploded, so it began again with lr=0.0002."
+    assert (first.plan["mlp"]["ended_by"], first.plan["mlp"]["asked_before"]) == ("time", 1)
+    again = candidates(data, spec, plan=plan_of(first))
+    assert bits(first, ModelName.MLP) == bits(again, ModelName.MLP)
+    assert first.plan == again.plan
+    assert not any("began again" in note for note in again.notes)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What fitting a model gives, whichever it was."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,9 @@ from torch import Tensor
 from shared.specs import ModelName
 from workers.core.loop import Data
 from workers.core.predictor import Member
+
+Followed = Mapping[str, Any] | None
+"""The plan of the same candidate in an earlier run, where it is to be repeated: it wins over what was asked for."""
 
 
 @dataclass

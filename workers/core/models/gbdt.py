@@ -1,6 +1,6 @@
 """Gradient-boosted trees by LightGBM: the yardstick that people would use instead, and often a good part of a blend."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightgbm
@@ -11,7 +11,7 @@ from shared.events import EpochDone
 from shared.specs import LossName, ModelName, Task, TrainSpec
 from workers.core.checkpoints import Part
 from workers.core.loop import Data
-from workers.core.models.candidate import Candidate, out_of_fold
+from workers.core.models.candidate import Candidate, Followed, out_of_fold
 from workers.core.objective import HUBER_TURN
 from workers.core.predictor import TreeMember, tree_outputs
 from workers.core.progress import Clock, Progress
@@ -29,11 +29,17 @@ _OBJECTIVES = {
 }
 
 
-def fit_gbdt(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate:
+def fit_gbdt(
+    data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int, follow: Followed = None
+) -> Candidate:
     """Train trees for each fold, each stopped early on the fold's validation rows."""
     parameters = resolve_parameters(data, spec, threads)
     trees, patience = spec.epochs or TREES, spec.patience or PATIENCE
+    if follow is not None:
+        parameters = {name: follow.get(name, value) for name, value in parameters.items()}
+        trees, patience = follow["epochs"], follow["patience"]
     boosting = _Boosting(data, parameters, progress, clock, trees=trees, patience=patience)
+    boosting.told = None if follow is None else follow["trees"]
     if (kept := progress.kept(ModelName.GBDT)) is not None:
         boosting.restore(kept)
     progress.keep(ModelName.GBDT, boosting.part)
@@ -113,6 +119,8 @@ class _Boosting:
         self.curve: list[tuple[float, float]] = []
         self.mark = clock.mark()  # after the last whole fold
         self._texts: list[str] = []
+        self.told: Sequence[int] | None = None
+        """How many trees each fold keeps, where that is not to be found out."""
 
     def part(self) -> Part:
         """The whole folds."""
@@ -146,6 +154,7 @@ class _Boosting:
         if booster.current_iteration() == self.trees and self.ended != "time":
             self.ended = "epochs"
         best = booster.best_iteration or booster.current_iteration()
+        best = best if self.told is None else min(self.told[k], booster.current_iteration())
         # What comes after the best iteration is left out of the model for good.
         self.boosters.append(lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best)))
         if k == 0:

@@ -10,7 +10,7 @@ from torch import nn
 from shared.specs import ModelName, TrainSpec
 from workers.core.layers import Dense, Expand, PiecewiseLinear
 from workers.core.loop import Data
-from workers.core.models.candidate import Candidate
+from workers.core.models.candidate import Candidate, Followed
 from workers.core.models.networks import fit_network, resolve_hidden, resolve_recipe
 from workers.core.progress import Clock, Progress
 
@@ -19,10 +19,18 @@ MOST_ENCODED = 2048
 PLE_WIDTHS, PLE_DROPOUT, PLE_LR, PLE_L2, PLE_BINS = [128, 128], 0.1, 2e-3, 1e-2, 32
 
 
-def fit_mlp(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate:  # noqa: ARG001
+def fit_mlp(
+    data: Data,
+    spec: TrainSpec,
+    *,
+    progress: Progress,
+    clock: Clock,
+    threads: int,  # noqa: ARG001
+    follow: Followed = None,
+) -> Candidate:
     """Train the network; what `spec` leaves open gets the defaults of this file."""
 
-    shape = resolve_hidden(spec, WIDTHS, DROPOUT)
+    shape = resolve_hidden(spec, WIDTHS, DROPOUT, follow)
 
     def make() -> nn.Module:
         first = Expand(data.layout, data.x)
@@ -32,14 +40,31 @@ def fit_mlp(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, th
     recipe = resolve_recipe(data, spec, lr=LR, l2=L2)
     slow = spec.lr is None
     return fit_network(
-        ModelName.MLP, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow, shape=asdict(shape)
+        ModelName.MLP,
+        make,
+        data,
+        recipe,
+        progress=progress,
+        clock=clock,
+        may_slow_down=slow,
+        shape=asdict(shape),
+        follow=follow,
     )
 
 
-def fit_mlp_ple(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate:  # noqa: ARG001
+def fit_mlp_ple(
+    data: Data,
+    spec: TrainSpec,
+    *,
+    progress: Progress,
+    clock: Clock,
+    threads: int,  # noqa: ARG001
+    follow: Followed = None,
+) -> Candidate:
     """Train the network over encodings; what `spec` leaves open gets the defaults of this file."""
 
-    shape, bins = resolve_hidden(spec, PLE_WIDTHS, PLE_DROPOUT), affordable_bins(data, PLE_BINS)
+    shape = resolve_hidden(spec, PLE_WIDTHS, PLE_DROPOUT, follow)
+    bins = affordable_bins(data, PLE_BINS) if follow is None else follow["bins"]
 
     def make() -> nn.Module:
         first = PiecewiseLinear(data.layout, data.x, bins=bins, check=progress.check_now_and_then)
@@ -50,7 +75,15 @@ def fit_mlp_ple(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock
     slow = spec.lr is None
     facts = {**asdict(shape), "bins": bins}
     return fit_network(
-        ModelName.MLP_PLE, make, data, recipe, progress=progress, clock=clock, may_slow_down=slow, shape=facts
+        ModelName.MLP_PLE,
+        make,
+        data,
+        recipe,
+        progress=progress,
+        clock=clock,
+        may_slow_down=slow,
+        shape=facts,
+        follow=follow,
     )
 
 

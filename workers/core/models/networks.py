@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import nn
 from shared.specs import Activation, ModelName, Norm, OptimizerName, ScheduleName, TrainSpec
 from workers.core.layers import BatchNorm, Dense, LayerNorm
 from workers.core.loop import Data, Recipe, fit_descent, predict_folds, scaled_batch
-from workers.core.models.candidate import Candidate, out_of_fold
+from workers.core.models.candidate import Candidate, Followed, out_of_fold
 from workers.core.predictor import NetMember, net_outputs
 from workers.core.progress import Clock, Progress
 
@@ -62,6 +62,14 @@ def resolve_recipe(data: Data, spec: TrainSpec, *, lr: float, l2: float, clip: f
     )
 
 
+def followed_recipe(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
+    """Every choice of the recipe that `plan` tells of, as it was made there."""
+    told = {one.name: plan[one.name] for one in fields(Recipe) if one.name in plan}
+    for name, kind in (("optimizer", OptimizerName), ("schedule", ScheduleName)):
+        told |= {name: kind(told[name])} if name in told else {}
+    return replace(recipe, **told)
+
+
 def horizon(spec: TrainSpec, an_epoch: int, *, least: int = 10) -> int:
     """How many epochs of `an_epoch` updates there are at most. A schedule that is stretched over them, or a warm-up,
     gets a number that is reached, or the rate would hardly move before training ends.
@@ -108,8 +116,15 @@ class Hidden:
         return layers
 
 
-def resolve_hidden(spec: TrainSpec, widths: Sequence[int], dropout: float) -> Hidden:
-    """As a spec says, or the model's defaults."""
+def resolve_hidden(spec: TrainSpec, widths: Sequence[int], dropout: float, follow: Followed = None) -> Hidden:
+    """As the plan that is followed says, or the spec, or the model's defaults."""
+    if follow is not None:
+        return Hidden(
+            widths=tuple(follow["widths"]),
+            activation=Activation(follow["activation"]),
+            norm=Norm(follow["norm"]),
+            dropout=follow["dropout"],
+        )
     if spec.depth is not None or spec.width is not None:
         widths = [spec.width or widths[0]] * (spec.depth or len(widths))
     return Hidden(
@@ -131,11 +146,16 @@ def fit_network(  # noqa: PLR0913 - the values of one call of the loop
     may_slow_down: bool,
     shape: Mapping[str, Any] | None = None,
     membered: bool = False,
+    follow: Followed = None,
 ) -> Candidate:
-    """Train the body and see what its folds say of their validation rows; `shape` tells the plan how it is built.
+    """Train the body and see what its folds say of their validation rows; `shape` tells the plan how it is built. Where
+    there is a plan to `follow`, its recipe wins over `recipe`.
 
     A linear model is taken to its optimum, for which products of reduced precision are too rough.
     """
+    if follow is not None:
+        recipe, may_slow_down = followed_recipe(recipe, follow), False
+        clock.asked = follow.get("asked_before", 0)
     with quick_products(data.x.is_cuda and name is not ModelName.LINEAR) as precision:
         descent, notes = fit_descent(
             make_body, data, recipe, model=name.value, progress=progress, clock=clock, may_slow_down=may_slow_down

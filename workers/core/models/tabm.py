@@ -10,7 +10,7 @@ from torch import nn
 from shared.specs import ModelName, TrainSpec
 from workers.core.layers import Members, PiecewiseLinear
 from workers.core.loop import Data
-from workers.core.models.candidate import Candidate
+from workers.core.models.candidate import Candidate, Followed
 from workers.core.models.mlp import affordable_bins, last_width
 from workers.core.models.networks import fit_network, resolve_hidden, resolve_recipe
 from workers.core.progress import Clock, Progress
@@ -20,11 +20,21 @@ WIDTHS, CPU_WIDTHS = [512, 512], [128, 128]  # the large one takes seconds a ste
 DROPOUT, LR, L2, CLIP, BINS = 0.1, 2e-3, 3e-4, 1.0, 48
 
 
-def fit_tabm(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, threads: int) -> Candidate:  # noqa: ARG001
+def fit_tabm(
+    data: Data,
+    spec: TrainSpec,
+    *,
+    progress: Progress,
+    clock: Clock,
+    threads: int,  # noqa: ARG001
+    follow: Followed = None,
+) -> Candidate:
     """Train the ensemble; what `spec` leaves open gets the defaults of this file."""
     fast = data.x.device.type == "cuda"
     members, widths = (MEMBERS, WIDTHS) if fast else (CPU_MEMBERS, CPU_WIDTHS)
-    shape, bins = resolve_hidden(spec, widths, DROPOUT), affordable_bins(data, BINS)
+    shape, bins = resolve_hidden(spec, widths, DROPOUT, follow), affordable_bins(data, BINS)
+    if follow is not None:
+        members, bins = follow["members"], follow["bins"]
 
     def make() -> nn.Module:
         first, folds = (
@@ -46,4 +56,5 @@ def fit_tabm(data: Data, spec: TrainSpec, *, progress: Progress, clock: Clock, t
         may_slow_down=spec.lr is None,
         shape={**asdict(shape), "bins": bins, "members": members},
         membered=True,
+        follow=follow,
     )
