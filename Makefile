@@ -15,7 +15,7 @@ demo: $(VENV)/run.stamp ## Set up, then train, evaluate and compare on the examp
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/dev.stamp ## Set up, then run the tests.
-	@$(BIN)/pytest -q -n 2
+	@$(BIN)/pytest -q -n 3 --dist worksteal
 
 lint: $(VENV)/dev.stamp ## Check style, types and walls.
 	@$(BIN)/ruff format --check .
@@ -32,7 +32,8 @@ bench: $(VENV)/bench.stamp ## Measure what we claim about speed and quality, bes
 	@$(BIN)/python benchmarks/run_queue.py
 	@$(BIN)/python benchmarks/quality.py
 
-chaos: $(VENV)/dev.stamp ## Break workers, Redis and the bot under 200 runs, for some ten minutes, and look at what came out.
+chaos: $(VENV)/dev.stamp ## Break log, disk and clock; then workers, Redis and the bot under 200 runs, for some ten minutes.
+	@$(BIN)/pytest -q -n 2 -m chaos tests/integration
 	@PYTHONPATH=tests $(BIN)/python -m chaos
 
 clean: ## Remove the set-up.

@@ -106,8 +106,8 @@ class Intake:
             self._require_trusted(message)
             trusted = True
             numbers = self._write(message)
-        except ServiceUnavailable:
-            raise
+        except (ServiceUnavailable, RedisError):
+            raise  # it stays in hand, and is read again
         except LmlError as error:
             self._refuse(taken, message, error.problems, answers=trusted)
         except Exception as error:  # the border: a message that we cannot take is kept aside, and stops nothing

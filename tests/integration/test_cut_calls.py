@@ -1,14 +1,20 @@
 """Calls that are cut exactly between the other side's receipt and its answer: done, and nobody knows."""
 
+import hashlib
+import os
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, select
+from support.chaos import models_of, processes
 from support.cut_proxy import CutProxy
 from support.deadline import until
+from support.intake_door import PROBE, IntakeDoor, framed
 from support.log_acts import ADA, NEW
 from support.place import Place
 
@@ -17,13 +23,22 @@ from shared import submission
 from shared.access import Principal, Source
 from shared.blobs import BlobStore
 from shared.errors import ServiceUnavailable
-from shared.log import runs
+from shared.log import runs, tables
 from shared.log.engine import Log, open_log
 from shared.settings import Settings
 from shared.specs import TrainSpec
 from shared.submission import Submission
+from workers.intake_list import HAND_LIST
 
 MakePlace = Callable[..., Place]
+# What only this call of the intake says to Redis.
+PUT_BACK, TAKE, LAST_EMPTY, ANSWERED, FINISH = (
+    b"LMOVE",
+    b"lml.intake\r\n$15\r\nlml.intake.hand",
+    b"GET\r\n$16\r\nlml.intake.empty",
+    b"EXISTS",
+    b"lml.rejected",
+)
 ENDS = ("succeeded", "failed", "cancelled")
 
 
@@ -72,8 +87,7 @@ def test_every_commit_of_a_run_may_lose_its_answer(make_place: MakePlace, postgr
         whole = ended(log, first.id)
         cuts = 0
         for cut in range(1, 13):
-            proxy.was_cut.clear()
-            proxy.seen, proxy.cut = 0, cut
+            arm(proxy, b"COMMIT", cut=cut)
             run = queued(place.settings, log, table)
             Doorbell(place.settings).ring(run)
             assert ended(log, run.id) == whole, f"commit {cut} was cut"
@@ -81,8 +95,8 @@ def test_every_commit_of_a_run_may_lose_its_answer(make_place: MakePlace, postgr
     assert cuts >= 8
 
 
-def ended(log: Log, number: int) -> tuple[str, list[str], list[str]]:
-    """How a run ended: its state, its terminal events and the names of its files."""
+def ended(log: Log, number: int) -> tuple[str, list[str], list[str], dict[str, str]]:
+    """How a run ended: its state, its terminal events, the names of its files, and the hashes of those with models."""
 
     def look() -> runs.Run | None:
         with log.read() as connection:
@@ -92,8 +106,8 @@ def ended(log: Log, number: int) -> tuple[str, list[str], list[str]]:
     run = until(look, what=f"run {number} ends", within_s=60)
     with log.read() as connection:
         kinds = [event.kind for _, event in runs.events_after(connection, number)]
-        names = [artifact.name for artifact in runs.artifacts_of(connection, number)]
-    return run.state.value, [kind for kind in kinds if kind in ENDS], names
+        files = {artifact.name: artifact.sha256 for artifact in runs.artifacts_of(connection, number)}
+    return run.state.value, [kind for kind in kinds if kind in ENDS], sorted(files), models_of(files)
 
 
 def test_a_submission_whose_answer_was_lost_is_one_run(postgres_url: str) -> None:
@@ -114,17 +128,134 @@ def test_a_submission_whose_answer_was_lost_is_one_run(postgres_url: str) -> Non
 def test_a_doorbell_whose_answer_was_lost_rings_no_run_twice(make_place: MakePlace, table: Path) -> None:
     """The worker has it, whoever rang is told that Redis is away, and rings again: one run, one end."""
     place = make_place()
-    address = urlsplit(place.settings.require_redis_url())
     log = open_log(place.settings.log_url)
     place.start_worker()
-    with CutProxy((address.hostname or "", address.port or 0), b"LPUSH", cut=1) as proxy:
-        url = place.settings.require_redis_url().replace(f":{address.port}", f":{proxy.port}")
+    with CutProxy(redis_of(place.settings), b"LPUSH", cut=1) as proxy:
         run = queued(place.settings, log, table)
-        cut_off = Doorbell(place.settings.model_copy(update={"redis_url": Settings(redis_url=url).redis_url}))  # type: ignore[arg-type]
+        cut_off = Doorbell(with_redis(place.settings, url_through(proxy, place.settings)))
         with pytest.raises(ServiceUnavailable):
             cut_off.ring(run)
         cut_off.ring(run)
-    state, terminal, _ = ended(log, run.id)
-    assert (state, terminal) == ("succeeded", ["succeeded"])
+    assert ended(log, run.id)[:2] == ("succeeded", ["succeeded"])
+    assert attempts_of(log, run.id) == 1
+
+
+def test_a_call_of_a_worker_to_redis_may_lose_its_answer(make_place: MakePlace, table: Path) -> None:
+    """A ring that nobody heard of stops no run, and a doorbell that was taken and never arrived is rung again."""
+    place = make_place()
+    log = open_log(place.settings.log_url)
+    with CutProxy(redis_of(place.settings), b"XADD", cut=0) as proxy:
+        place.start_worker(LML_REDIS_URL=url_through(proxy, place.settings), LML_SHORT_SLOTS="0")
+        for call in (b"XADD", b"BRPOP"):
+            arm(proxy, call, cut=1)
+            if call == b"BRPOP":  # the doorbell must come while the call is under way whose answer is lost
+                until(lambda: proxy.seen, what="the worker waits for a doorbell")
+            run = queued(place.settings, log, table)
+            Doorbell(place.settings).ring(run)
+            assert ended(log, run.id)[:2] == ("succeeded", ["succeeded"])
+            assert proxy.was_cut.is_set()
+            assert attempts_of(log, run.id) == 1
+
+
+def test_a_call_of_the_intake_to_redis_may_lose_its_answer(make_place: MakePlace) -> None:
+    """Whichever step is done without an answer, each message becomes one run and is answered, none is kept in hand."""
+    place = make_place()
+    door = IntakeDoor(place.settings, open_log(place.settings.log_url))
+    left = door.signed(PROBE)
+    door.redis.lpush(HAND_LIST, framed([left]))  # of an intake that died with it in hand
+    with CutProxy(redis_of(place.settings), PUT_BACK, cut=1) as proxy:
+        behind = IntakeDoor(with_redis(place.settings, url_through(proxy, place.settings)), door.log)
+        intake = behind.start().process
+        asked = [left["id"]]
+        assert door.answer(left["id"])["state"] == "taken"
+        assert proxy.was_cut.is_set()
+        for call in (TAKE, LAST_EMPTY, ANSWERED, FINISH):
+            intake.send_signal(signal.SIGSTOP)
+            batch = [door.ask(PROBE) for _ in range(3)]
+            arm(proxy, call, cut=2)  # the first may be one that was under way, and finds nothing
+            intake.send_signal(signal.SIGCONT)
+            for message in batch:
+                assert door.answer(message, within_s=15)["state"] == "taken", f"{call!r} was cut"
+            assert proxy.was_cut.is_set(), call
+            asked += batch
+        until(lambda: door.redis.llen(HAND_LIST) == 0, what="the hand is empty")
+        behind.stop()
+    assert len(door.runs()) == len(asked)
+    assert door.rejected() == []
+
+
+@pytest.mark.parametrize("stored", [1, 2])
+def test_a_run_that_dies_between_a_file_in_the_store_and_the_answer_stores_it_again(
+    make_place: MakePlace, table: Path, stored: int
+) -> None:
+    """The file is whole under its hash, belongs to no run, and the next attempt ends with all files."""
+    place = make_place(lease_s=2.0)
+    log = open_log(place.settings.log_url)
+    place.start_worker(LML_SHORT_SLOTS="0")
+    first = queued(place.settings, log, table)
+    Doorbell(place.settings).ring(first)
+    whole = ended(log, first.id)
+    run = queued(place.settings, log, table)
+    before = inodes(place.settings.store_folder)
+    Doorbell(place.settings).ring(run)
+    pid = until(lambda: process_of(log, run.id), what="the run has its process")
+    until_stored(place.settings.store_folder, before, count=stored)
+    os.kill(pid, signal.SIGKILL)
     with log.read() as connection:
-        assert runs.get(connection, run.id).attempts == 1
+        assert runs.artifacts_of(connection, run.id) == []
+    assert ended(log, run.id) == whole
+    assert attempts_of(log, run.id) == 2
+    with log.read() as connection:
+        artifacts = runs.artifacts_of(connection, run.id)
+    store = BlobStore(place.settings.store_folder)
+    for artifact in artifacts:
+        assert hashlib.sha256(store.path_of(artifact.sha256).read_bytes()).hexdigest() == artifact.sha256
+
+
+def arm(proxy: CutProxy, call: bytes, *, cut: int) -> None:
+    """Cut another call from now on."""
+    proxy.was_cut.clear()
+    proxy.mark, proxy.seen, proxy.cut = call, 0, cut
+
+
+def redis_of(settings: Settings) -> tuple[str, int]:
+    """Where Redis listens."""
+    address = urlsplit(settings.require_redis_url())
+    return address.hostname or "", address.port or 0
+
+
+def url_through(proxy: CutProxy, settings: Settings) -> str:
+    """The address of Redis, through the proxy."""
+    return settings.require_redis_url().replace(f":{redis_of(settings)[1]}/", f":{proxy.port}/")
+
+
+def with_redis(settings: Settings, url: str) -> Settings:
+    """The settings with another Redis."""
+    return settings.model_copy(update={"redis_url": Settings(redis_url=url).redis_url})  # type: ignore[arg-type]
+
+
+def attempts_of(log: Log, number: int) -> int:
+    """How many attempts a run has had."""
+    with log.read() as connection:
+        return runs.get(connection, number).attempts
+
+
+def process_of(log: Log, number: int) -> int:
+    """The process of a run; 0 while it has none."""
+    with log.read() as connection:
+        worker = connection.execute(select(tables.runs.c.worker).where(tables.runs.c.id == number)).scalar_one()
+    pool = int(worker.rpartition(":")[2]) if worker else None
+    return next((one.pid for one in processes() if one.parent == pool and one.session == one.pid), 0)
+
+
+def inodes(store: Path) -> set[int]:
+    """The files that have their names in the store."""
+    return {file.stat().st_ino for file in store.glob("[0-9a-f][0-9a-f]/*")}
+
+
+def until_stored(store: Path, before: set[int], *, count: int, within_s: float = 30.0) -> None:
+    """Wait, closely, until so many more files have their names in the store."""
+    deadline = time.monotonic() + within_s
+    while len(inodes(store) - before) < count:
+        assert time.monotonic() < deadline, "nothing was stored"
+        time.sleep(0.001)

@@ -1,38 +1,60 @@
-"""Workers, a bot and Redis to break, and the ways in which they break; for `make chaos` and the tests of faults."""
+"""Workers, a bot and Redis to break, for `make chaos` and the tests of faults; `support.faults` breaks them."""
 
-import os
-import random
-import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
+from typing import Any
 
-from redis import Redis, RedisError
+from redis import Redis
 from sqlalchemy import select
 
 from bot.delivery.doorbell import Doorbell
 from bot.terminal.children import PYTHON, Child, start_child
-from bot.terminal.redis_server import find_redis_server
+from bot.terminal.redis_server import find_redis_server, start_redis
 from shared import submission
 from shared.access import Principal, Source
 from shared.blobs import BlobStore
 from shared.errors import LmlError
 from shared.log import runs, tables
-from shared.log.engine import Log
+from shared.log.engine import Log, open_log
 from shared.log.runs import RunState
 from shared.settings import Settings
-from shared.specs import TrainSpec
+from shared.specs import AnySpec, TrainSpec
 from shared.submission import Submission
+from support.deadline import until
 from support.fake_slack import BOT_TOKEN, FakeSlack
 from support.place import WorkerProcess
 
 LEASE_S, CHECKPOINT_S = 4.0, 0.5
 EPOCHS = 250
 SLACK_SECRET = "chaos"
+TERMINAL = ("succeeded", "failed", "cancelled")
+ORPHANS_LIVE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that lives."""
+
+    pid: int
+    parent: int
+    session: int
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """The processes that have a run: those of its worker, by what they are, and its own."""
+
+    worker: int
+    """Its index on the stage."""
+    main: int
+    slot: int
+    pool: int
+    run: int
 
 
 @dataclass
@@ -47,6 +69,8 @@ class Stage:
     redis_url: str
     workers: list[WorkerProcess] = field(default_factory=list)
     bot: Child | None = None
+    orphans: int = 0
+    """How many processes outlived the end of their worker's main process by too long."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -57,13 +81,20 @@ class Stage:
             "LML_LEASE_S": str(LEASE_S),
             "LML_CHECKPOINT_S": str(CHECKPOINT_S),
             "LML_SHORT_SLOTS": "0",
-            "LML_MAX_CRASHES": "100",
             "LML_TEAM_ID": "T0TEAM",
             "LML_SLACK_API_URL": self.slack.url,
             "LML_SLACK_BOT_TOKEN": BOT_TOKEN,
             "LML_SLACK_SIGNING_SECRET": SLACK_SECRET,
             "LML_HTTP_PORT": "0",
         }
+
+    def start(self) -> None:
+        """Two workers that take runs, and a bot."""
+        self.start_worker(0)
+        self.start_worker(1)
+        self.start_bot()
+        for worker in self.workers:
+            worker.wait_until_ready()
 
     def start_worker(self, index: int) -> None:
         """Start the worker of an index, or start it again."""
@@ -88,161 +119,121 @@ class Stage:
         """A client of the server."""
         return Redis.from_url(self.redis_url, socket_timeout=2, socket_connect_timeout=2)
 
-    def below(self, worker: WorkerProcess) -> dict[str, list[int]]:
-        """The processes of a worker by what they are: the slot, its pool process, the run."""
-        listed = subprocess.run(["ps", "-eo", "pid=,ppid=,sid=,args="], capture_output=True, text=True, check=True)
-        rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
-        found: dict[str, list[int]] = {"slot": [], "pool": [], "run": [], "sweep": []}
-        depth = {worker.child.process.pid: 0}
-        for _ in range(4):
-            for pid, parent, session, words in rows:
-                if int(parent) not in depth or int(pid) in depth:
-                    continue
-                depth[int(pid)] = depth[int(parent)] + 1
-                if "workers.sweep" in words or "workers.intake" in words:
-                    found["sweep"].append(int(pid))
-                elif pid == session:
-                    found["run"].append(int(pid))
-                elif depth[int(pid)] <= 2:
-                    found["slot" if depth[int(pid)] == 1 else "pool"].append(int(pid))
-        return found
+    def whereabouts(self, number: int) -> Whereabouts | None:
+        """The processes that have a run now; None while none has."""
+        row = self.row(number)
+        if row.state != RunState.RUNNING.value or row.worker is None:
+            return None
+        everyone = {process.pid: process for process in processes()}
+        pool = everyone.get(int(row.worker.rpartition(":")[2]))
+        slot = everyone.get(pool.parent) if pool else None
+        mains = {worker.child.process.pid: index for index, worker in enumerate(self.workers)}
+        if pool is None or slot is None or slot.parent not in mains:
+            return None
+        own = [one for one in everyone.values() if one.parent == pool.pid and one.session == one.pid]
+        if not own:  # it has just been forked, or has just ended
+            return None
+        return Whereabouts(mains[slot.parent], main=slot.parent, slot=slot.pid, pool=pool.pid, run=own[0].pid)
+
+    def lock_owner(self, name: str) -> str:
+        """Who has a lock of the log."""
+        with self.log.read() as connection:
+            owner: str = connection.execute(
+                select(tables.locks.c.owner).where(tables.locks.c.name == name)
+            ).scalar_one()
+        return owner
+
+    def row(self, number: int) -> Any:
+        """A run's row."""
+        with self.log.read() as connection:
+            return connection.execute(select(tables.runs).where(tables.runs.c.id == number)).one()
+
+    def events(self, number: int) -> list[Any]:
+        """What has happened to a run."""
+        with self.log.read() as connection:
+            return [event for _, event in runs.events_after(connection, number)]
+
+    def kinds(self, number: int) -> list[str]:
+        """The same, in one word each."""
+        return [event.kind for event in self.events(number)]
+
+    def outcomes(self, number: int) -> list[str | None]:
+        """How each attempt of a run ended; None for one that goes on."""
+        attempts = tables.attempts.c
+        with self.log.read() as connection:
+            rows = connection.execute(
+                select(attempts.outcome).where(attempts.run_id == number).order_by(attempts.number)
+            )
+            return list(rows.scalars())
+
+    def cards(self, number: int) -> int:
+        """How many messages the channel has of a run."""
+        return sum(str(message.get("text", "")).startswith(f"Run {number} ") for message in self.slack.posted())
+
+    def wait_for_cards(self, numbers: Iterable[int], *, within_s: float) -> None:
+        """Wait until the bot has shown how runs ended: it has nothing more to post of them."""
+        cards, wanted = tables.cards.c, list(numbers)
+        behind = (
+            select(cards.run_id)
+            .join(tables.runs, tables.runs.c.id == cards.run_id)
+            .where(cards.run_id.in_(wanted), cards.shown_event < tables.runs.c.last_event)
+        )
+
+        def all_shown() -> bool:
+            with self.log.read() as connection:
+                return connection.execute(behind).first() is None
+
+        until(all_shown, what="the cards show the ends", within_s=within_s)
 
 
-Fault = Callable[[Stage, random.Random], str]
+@contextmanager
+def stage_in(folder: Path) -> Iterator[Stage]:
+    """A stage on which nothing has begun yet; everything is stopped in the end."""
+    with FakeSlack() as slack:
+        redis, url = start_redis(folder / "redis", folder / "redis.log")
+        settings = Settings(home=folder / "home", redis_url=url, lease_s=LEASE_S, team_id="T0TEAM")  # type: ignore[arg-type]
+        stage = Stage(folder, settings, open_log(settings.log_url), slack, redis, url)
+        write_table(folder / "table.csv")
+        try:
+            yield stage
+        finally:
+            for child in (*(worker.child for worker in stage.workers), stage.bot, stage.redis):
+                if child is not None:
+                    child.stop(grace_s=5)
 
 
-def _signal(pids: list[int], number: signal.Signals) -> str:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
-    return "" if pids else "nobody there"
+def processes() -> list[Process]:
+    """Every process of this machine that has not ended."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,sid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return [Process(int(pid), int(parent), int(session)) for pid, parent, session, state in rows if state[0] != "Z"]
 
 
-def kill_part(part: str) -> Fault:
-    """kill -9 of a process of a random worker."""
-
-    def fault(stage: Stage, chance: random.Random) -> str:
-        return _signal(stage.below(chance.choice(stage.workers))[part][:1], signal.SIGKILL)
-
-    return fault
-
-
-def kill_worker(stage: Stage, chance: random.Random) -> str:
-    """kill -9 of a whole worker, which is started again."""
-    index = chance.randrange(len(stage.workers))
-    with suppress(ProcessLookupError):
-        os.killpg(stage.workers[index].child.process.pid, signal.SIGKILL)
-    stage.workers[index].child.process.wait()
-    stage.start_worker(index)
-    return ""
+def below(pid: int) -> list[int]:
+    """The processes that a process has started, and those that these have started."""
+    found = [pid]
+    everyone = processes()
+    for parent in found:  # grows while it is read
+        found += [process.pid for process in everyone if process.parent == parent and process.pid not in found]
+    return found[1:]
 
 
-def stop_worker(stage: Stage, chance: random.Random) -> str:
-    """SIGTERM to a whole worker, which is started again when it has left."""
-    index = chance.randrange(len(stage.workers))
-    stage.workers[index].child.stop(grace_s=20)
-    stage.start_worker(index)
-    return ""
+def alive(pids: Iterable[int]) -> set[int]:
+    """Those of the processes that have not ended."""
+    return set(pids) & {process.pid for process in processes()}
 
 
-def freeze(part: str, seconds: float) -> Fault:
-    """SIGSTOP to a process of a random worker, and SIGCONT after a while."""
-
-    def fault(stage: Stage, chance: random.Random) -> str:
-        pids = stage.below(chance.choice(stage.workers))[part][:1]
-        said = _signal(pids, signal.SIGSTOP)
-        threading.Timer(seconds, _signal, (pids, signal.SIGCONT)).start()
-        return said
-
-    return fault
-
-
-def cut_redis(stage: Stage, _chance: random.Random) -> str:
-    """Every connection to Redis is closed."""
-    with suppress(RedisError), stage.client() as client:
-        client.execute_command("CLIENT", "KILL", "TYPE", "normal")
-    return ""
-
-
-def forget_redis(stage: Stage, _chance: random.Random) -> str:
-    """Redis loses everything, as a server without persistence does."""
-    with suppress(RedisError), stage.client() as client:
-        client.flushall()
-    return ""
-
-
-def restart_redis(number: signal.Signals, away_s: float) -> Fault:
-    """Redis ends and comes back."""
-
-    def fault(stage: Stage, _chance: random.Random) -> str:
-        stage.redis.process.send_signal(number)
-        stage.redis.process.wait()
-        time.sleep(away_s)
-        stage.start_redis_again()
-        return ""
-
-    return fault
-
-
-def freeze_redis(stage: Stage, _chance: random.Random) -> str:
-    """Redis answers nobody for some seconds."""
-    stage.redis.process.send_signal(signal.SIGSTOP)
-    time.sleep(3.0)
-    stage.redis.process.send_signal(signal.SIGCONT)
-    return ""
-
-
-def lock_log(stage: Stage, _chance: random.Random) -> str:
-    """The log takes no write for some seconds."""
-    with stage.log.write():
-        time.sleep(3.0)
-    return ""
-
-
-def cut_checkpoint(stage: Stage, chance: random.Random) -> str:
-    """The newest checkpoint of a running run loses its end, and the run its process."""
-    files = sorted(stage.settings.checkpoints_folder.glob("*/*/*.safetensors"), key=lambda file: file.stat().st_mtime)
-    if not files:
-        return "no checkpoint"
-    with files[-1].open("r+b") as stream:
-        stream.truncate(files[-1].stat().st_size // 2)
-    for worker in stage.workers:
-        _signal(stage.below(worker)["run"][:1], signal.SIGKILL)
-    return ""
-
-
-def kill_bot(stage: Stage, _chance: random.Random) -> str:
-    """kill -9 of the bot, which is started again."""
-    if stage.bot is not None:
-        stage.bot.process.kill()
-        stage.bot.process.wait()
-    stage.start_bot()
-    return ""
-
-
-FAULTS: dict[str, tuple[int, Fault]] = {
-    "kill -9 of a run's process": (6, kill_part("run")),
-    "kill -9 of a pool process": (3, kill_part("pool")),
-    "kill -9 of a slot's process": (3, kill_part("slot")),
-    "kill -9 of a whole worker": (2, kill_worker),
-    "kill -9 of a sweep": (1, kill_part("sweep")),
-    "SIGTERM to a whole worker": (1, stop_worker),
-    "a run's process frozen for 2 s": (1, freeze("run", 2.0)),
-    "a supervisor frozen past its lease": (2, freeze("pool", LEASE_S + 2.5)),
-    "all connections to Redis cut": (2, cut_redis),
-    "Redis without its data": (1, forget_redis),
-    "Redis restarted": (1, restart_redis(signal.SIGTERM, 1.0)),
-    "Redis killed, away for 3 s": (1, restart_redis(signal.SIGKILL, 3.0)),
-    "Redis frozen for 3 s": (1, freeze_redis),
-    "the log locked for 3 s": (1, lock_log),
-    "a checkpoint cut short": (2, cut_checkpoint),
-    "kill -9 of the bot": (1, kill_bot),
-}
+def outlived(pids: Iterable[int], *, within_s: float = ORPHANS_LIVE_S) -> set[int]:
+    """Those of the processes that have not ended after so many seconds."""
+    deadline = time.monotonic() + within_s
+    while (left := alive(pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 def write_table(path: Path) -> None:
     """A table whose training takes some seconds."""
-    chance = random.Random(3)
+    chance = Random(3)
     lines = ["a,b,c,label"]
     for _ in range(1_500):
         a, b, c = (chance.gauss(0, 1) for _ in range(3))
@@ -250,12 +241,16 @@ def write_table(path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def submit(stage: Stage, dataset: Path, seed: int, key: str) -> int:
+def train_spec(stage: Stage, seed: int, *, epochs: int = EPOCHS) -> TrainSpec:
+    """A training of some seconds, in which the clock decides nothing: a busy machine must end on the same weights."""
+    dataset = str(stage.folder / "table.csv")
+    return TrainSpec(dataset=dataset, model="mlp", epochs=epochs, patience=epochs, seed=seed, time_s=3600)
+
+
+def submit(stage: Stage, spec: AnySpec, key: str) -> int:
     """A run as the bot writes it, and its doorbell; twice with the same key, as clients do that heard no answer."""
-    principal = Principal("T0TEAM", f"U{seed}", Source.SHELL, "C0GENERAL")
-    # With so much time the clock decides nothing: a busy machine must end on the same weights.
-    spec = TrainSpec(dataset=str(dataset), model="mlp", epochs=EPOCHS, patience=EPOCHS, seed=seed, time_s=3600)
-    asked = Submission(spec=spec, principal=principal, words=f"train {dataset.name}", key=key, card_channel="C0GENERAL")
+    principal = Principal("T0TEAM", f"U{getattr(spec, 'seed', 0)}", Source.SHELL, "C0GENERAL")
+    asked = Submission(spec=spec, principal=principal, words=spec.kind, key=key, card_channel="C0GENERAL")
     numbers = set()
     for again in (asked, replace(asked, words="again")):
         with stage.log.write() as connection:
@@ -275,12 +270,13 @@ def wait_for(stage: Stage, numbers: list[int], *, within_s: float) -> int:
     deadline = time.monotonic() + within_s
     left = len(numbers)
     while left and time.monotonic() < deadline:
-        time.sleep(0.5)
+        time.sleep(0.2)
         left = left_of(stage, numbers)
     return left
 
 
 def left_of(stage: Stage, numbers: list[int]) -> int:
+    """How many of the runs have not ended."""
     with stage.log.read() as connection:
         states = connection.execute(select(tables.runs.c.state).where(tables.runs.c.id.in_(numbers))).scalars().all()
     return sum(not RunState(state).ended for state in states)
@@ -290,3 +286,8 @@ def files_of(stage: Stage, number: int) -> dict[str, str]:
     """A run's artifacts and their hashes."""
     with stage.log.read() as connection:
         return {artifact.name: artifact.sha256 for artifact in runs.artifacts_of(connection, number)}
+
+
+def models_of(files: dict[str, str]) -> dict[str, str]:
+    """Those of the files that hold what was learnt: the others tell times too."""
+    return {name: sha256 for name, sha256 in files.items() if name.endswith((".safetensors", ".onnx"))}
