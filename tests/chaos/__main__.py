@@ -27,7 +27,7 @@ from shared.log import runs, tables
 from shared.log.runs import RunState
 from shared.specs import TrainSpec
 
-SEEDS = 5
+SEEDS, EPOCHS = 5, 60
 HIT_SHARE = 0.3
 
 
@@ -60,13 +60,15 @@ def main() -> int:
 
 def _play(stage: Stage, *, runs_wanted: int, chance: random.Random, every_s: float) -> bool:
     stage.start()
-    quiet = [submit(stage, train_spec(stage, seed), f"quiet-{seed}") for seed in range(SEEDS)]
+    quiet = [submit(stage, train_spec(stage, seed, epochs=EPOCHS), f"quiet-{seed}") for seed in range(SEEDS)]
     if wait_for(stage, quiet, within_s=300):
         print("The undisturbed runs did not end.")
         return False
     undisturbed = dict(enumerate(files_of(stage, number) for number in quiet))
     began = time.monotonic()
-    played = Played([submit(stage, train_spec(stage, index % SEEDS), f"run-{index}") for index in range(runs_wanted)])
+    played = Played(
+        [submit(stage, train_spec(stage, index % SEEDS, epochs=EPOCHS), f"run-{index}") for index in range(runs_wanted)]
+    )
     _break(stage, played, chance, every_s=every_s)
     left = wait_for(stage, played.numbers, within_s=120)
     wrong = ["some runs did not end"] if left else []
