@@ -76,6 +76,7 @@ def queued(settings: Settings, log: Log, table: Path) -> runs.Run:
         return runs.get(connection, number)
 
 
+@pytest.mark.chaos
 def test_every_commit_of_a_run_may_lose_its_answer(make_place: MakePlace, postgres_url: str, table: Path) -> None:
     """Whichever commit of a worker is done without an answer, the run ends once, well, with all of its files."""
     log = open_log(Settings(database_url=postgres_url).log_url)
@@ -184,7 +185,7 @@ def test_a_call_of_the_intake_to_redis_may_lose_its_answer(make_place: MakePlace
     assert door.rejected() == []
 
 
-@pytest.mark.parametrize("stored", [1, 2])
+@pytest.mark.parametrize("stored", [1, pytest.param(2, marks=pytest.mark.chaos)])
 def test_a_run_that_dies_between_a_file_in_the_store_and_the_answer_stores_it_again(
     make_place: MakePlace, table: Path, stored: int
 ) -> None:

@@ -452,9 +452,10 @@ def test_a_frozen_redis_only_delays(own: OwnRedis, fragile: IntakeDoor) -> None:
     fragile.start()
     fragile.asked(PROBE)
     assert own.process is not None
+    checked = exists_calls(fragile)
     with fragile.log.write():
         message = fragile.ask(PROBE)
-        until(lambda: fragile.redis.llen(HAND_LIST) == 1, what="it is in hand")
+        until(lambda: exists_calls(fragile) > checked, what="it is in hand, and waits for the log alone")
         own.process.send_signal(19)  # SIGSTOP
     until(lambda: len(fragile.runs()) == 2, what="it is committed")
     time.sleep(6)  # longer than the intake waits for an answer
@@ -462,6 +463,12 @@ def test_a_frozen_redis_only_delays(own: OwnRedis, fragile: IntakeDoor) -> None:
     assert fragile.answer(message)["runs"] == [2]
     assert fragile.asked(PROBE)["runs"] == [3]
     assert len(fragile.runs()) == 3
+
+
+def exists_calls(door: IntakeDoor) -> int:
+    """How often Redis was asked whether a message was answered before, the last question ahead of the log."""
+    stats: Any = door.redis.info("commandstats")
+    return int(stats.get("cmdstat_exists", {}).get("calls", 0))
 
 
 def test_a_log_that_is_away_only_delays(own: OwnRedis, postgres_url: str, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_the_main_job_from_words_to_a_model_that_predicts(place: Place, table: P
     assert (code, shown["metrics"]) == (0, train["metrics"])
 
 
-def test_fifty_runs_end_one_after_another_in_one_warm_child(make_place: MakePlace, table: Path, tmp_path: Path) -> None:
+def test_many_runs_end_one_after_another_in_one_warm_child(make_place: MakePlace, table: Path, tmp_path: Path) -> None:
     """CSV and Parquet, every model: the process that forks runs imports only, so no child of it ever hangs."""
     place = make_place()
     place.start_worker(LML_SHORT_SLOTS="0")
@@ -136,11 +136,11 @@ def test_fifty_runs_end_one_after_another_in_one_warm_child(make_place: MakePlac
     models = ["linear", "mlp", "auto"]
     numbers = [
         submitted(place, "train", str(path), f"model={models[index % 3]}", "epochs=3", f"seed={index}")
-        for index in range(25)
+        for index in range(12)
         for path in (table, parquet)
     ]
     all_of_them = [ended(place, number, within_s=200) for number in numbers]
-    assert [run.state for run in all_of_them] == [runs.RunState.SUCCEEDED] * 50, [run.problem for run in all_of_them]
+    assert [run.state for run in all_of_them] == [runs.RunState.SUCCEEDED] * 24, [run.problem for run in all_of_them]
     assert len({run.worker for run in all_of_them}) == 1
     assert {run.attempts for run in all_of_them} == {1}
 
