@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
+LOG_ANSWERS_S = 6.0
+"""How long it counts that someone has said so."""
+
+
 def connect(redis_url: str, *, timeout_s: float = 2.0) -> "Redis":
     """A client with time limits, so that a Redis that hangs never hangs its caller."""
     from redis import Redis
@@ -25,9 +29,9 @@ def found_nothing(client: "Redis") -> None:
     client.incr(EMPTY_DOORBELLS)
 
 
-def say_log_answers(client: "Redis", *, seconds: float) -> None:
-    """Say, for so long, that the log answers someone."""
-    client.set(LOG_ANSWERS, 1, px=int(seconds * 1000))
+def say_log_answers(client: "Redis") -> None:
+    """Say, for a while, that the log answers someone."""
+    client.set(LOG_ANSWERS, 1, px=int(LOG_ANSWERS_S * 1000))
 
 
 def log_answers(client: "Redis") -> bool:

@@ -171,7 +171,8 @@ class _Watch:
         if self.away_since is None:
             self.away_since = moment
             logger.warning("%s", error)
-        if moment > self.renewed_at + self.settings.lease_s:
+        # What was said before the log went away counts no more by then.
+        if moment > max(self.renewed_at + self.settings.lease_s, self.away_since + bell.LOG_ANSWERS_S):
             with _bell(self.settings) as client:
                 if bell.log_answers(client):
                     logger.warning("the log answers others; this attempt is theirs now")

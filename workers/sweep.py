@@ -81,7 +81,7 @@ class Sweep:
 
     def _say_log_answers(self) -> None:
         with suppress(RedisError), bell.connect(self.settings.require_redis_url()) as client:
-            bell.say_log_answers(client, seconds=3 * EVERY_S)
+            bell.say_log_answers(client)
 
     def _release_lapsed(self) -> None:
         for run in self._each(lambda connection: attempts.release_lapsed(connection, lease_s=self.settings.lease_s)):

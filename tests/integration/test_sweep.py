@@ -104,10 +104,14 @@ def test_a_supervisor_that_is_cut_off_judges_itself(settings: Settings, *, other
         client.flushdb()
     with bell.connect(settings.require_redis_url()) as client:
         if others_are_answered:
-            bell.say_log_answers(client, seconds=30)
+            bell.say_log_answers(client)
         watch._tick()
         assert watch.asked is None
         watch.renewed_at -= settings.lease_s + 1
+        watch._tick()
+        assert watch.asked is None  # it may have been said before the log went away
+        assert watch.away_since is not None
+        watch.away_since -= bell.LOG_ANSWERS_S + 1
         watch._tick()
     assert watch.asked == ("fence" if others_are_answered else None)
     os.kill(child.pid, signal.SIGKILL)
