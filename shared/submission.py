@@ -5,6 +5,7 @@ acknowledgement; `prepare` moves bytes and belongs behind it; then the door ring
 """
 
 import json
+import logging
 import os
 import socket
 import time
@@ -20,7 +21,7 @@ from sqlalchemy import Connection
 from shared.access import Principal, Source, Visibility, authorize
 from shared.blobs import Blob, BlobStore, require_free_space
 from shared.datasets.resolve import locate
-from shared.errors import LmlError, Problem, RefusedWords, RunFailed, one_problem, refused
+from shared.errors import LmlError, Problem, RefusedWords, RunFailed, failed, one_problem, refused
 from shared.log import cards, runs
 from shared.log.engine import Log, now
 from shared.log.preparing import PREPARING_LEASE_S, begin_preparing
@@ -31,6 +32,8 @@ from shared.settings import Settings
 from shared.specs import AnySpec, CompareSpec, DescribeSpec, Device, dataset_of, parents_of
 from shared.webhook_url import require_webhook_url
 from shared.work import Priority, device_of
+
+logger = logging.getLogger(__name__)
 
 BY_HASH = "sha256:"
 """What a dataset's name begins with where it is named by the hash of its bytes."""
@@ -146,6 +149,15 @@ def prepare(
         blob = None if dataset_of(run.spec) is None else _ingest(log, store, settings, run, base, fetch)
     except LmlError as error:
         fail(log, number, error)
+        return False
+    except Exception:  # the border: a run that cannot be prepared ends, with a code
+        logger.exception("Run %d could not be prepared.", number)
+        problem = failed(
+            "preparing_failed",
+            "The dataset could not be brought into the store, for a reason that LML does not know.",
+            "Its operator finds it in the log of the bot or the worker; then ask again.",
+        )
+        fail(log, number, problem)
         return False
     with log.write() as connection:
         return runs.queue(

@@ -13,11 +13,10 @@ from redis import RedisError
 from shared import submission
 from shared.access import Source
 from shared.blobs import BlobStore
-from shared.errors import LmlError, failed
+from shared.errors import LmlError
 from shared.log import runs
 from shared.log.engine import Log
 from shared.log.preparing import PREPARING_LEASE_S, take_preparing
-from shared.log.runs import Run
 from shared.settings import Settings
 from shared.wire import doorbell_queue
 from workers.ringing import doorbell_app, ring
@@ -57,24 +56,9 @@ class Preparing:
             run = take_preparing(connection, owner=self._owner, lease_s=PREPARING_LEASE_S, sources=(Source.SERVICE,))
         if run is None:
             return False
-        if self._prepare(run):
+        if submission.prepare(self._log, self._store, self._settings, run.id):
             self._ring(run.id)
         return True
-
-    def _prepare(self, run: Run) -> bool:
-        try:
-            return submission.prepare(self._log, self._store, self._settings, run.id)
-        except LmlError:
-            raise
-        except Exception:  # the border: a run that cannot be prepared ends, with a code
-            logger.exception("Run %d could not be prepared.", run.id)
-            problem = failed(
-                "preparing_failed",
-                "The dataset could not be brought into the store, for a reason that LML does not know.",
-                "Its operator finds it in the worker's log; then ask again.",
-            )
-            submission.fail(self._log, run.id, problem)
-            return False
 
     def _ring(self, number: int) -> None:
         with self._log.read() as connection:

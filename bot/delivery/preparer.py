@@ -78,19 +78,7 @@ class Preparer:
             run = take_preparing(connection, owner=self._owner, lease_s=PREPARING_LEASE_S, sources=self._sources)
         if run is None:
             return False
-        try:
-            ready = submission.prepare(self._log, self._store, self._settings, run.id, fetch=self._fetched)
-        except LmlError:
-            raise
-        except Exception:  # the border: a run that cannot be prepared ends, with a code
-            logger.exception("Run %s could not be prepared.", run.id)
-            problem = failed(
-                "preparing_failed",
-                "The dataset could not be brought into the store, for a reason that LML does not know.",
-                "Its operator finds it in the bot's log; then type the command again.",
-            )
-            submission.fail(self._log, run.id, problem)
-            return True
+        ready = submission.prepare(self._log, self._store, self._settings, run.id, fetch=self._fetched)
         if ready:
             self._ring(run.id)
         return True
