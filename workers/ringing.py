@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from shared.wire import RING_TASK, celery_options, doorbell_queue
+from shared.wire import RING_TASK, celery_options
 
 
 def doorbell_app(redis_url: str) -> Any:
@@ -23,6 +23,3 @@ def ring(app: Any, queue: str, runs: Iterable[int]) -> int:
             app.send_task(RING_TASK, args=[run], queue=queue, retry=False, ignore_result=True, producer=producer)
             rung += 1
     return rung
-
-
-__all__ = ["doorbell_app", "doorbell_queue", "ring"]
