@@ -187,9 +187,8 @@ def _by_end(pairs: Sequence[Pair], end: np.ndarray, other_end: np.ndarray, *, si
         return None
     ratios = np.stack([pair.ratios(usual)[rows] for pair in pairs], axis=1)  # [rows, columns]
     inward = ratios[:, 1:] if side < 0 else ratios[:, -2::-1]
-    total = np.cumsum(inward, axis=1)[:, max(1, columns // 2 - 1) :].max(
-        axis=1
-    )  # of half the row or more, from there on
+    sums = np.cumsum(inward, axis=1)
+    total = sums[:, max(1, columns // 2 - 1) :].max(axis=1)  # of half the row or more, from there on
     chance, margin = np.log(ratios.size), np.log(columns) + _ROW_MARGIN
     if _gain(pairs, usual, end)[0]:
         moved = total >= margin

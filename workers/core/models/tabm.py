@@ -37,10 +37,8 @@ def fit_tabm(
         members, bins = follow["members"], follow["bins"]
 
     def make() -> nn.Module:
-        first, folds = (
-            PiecewiseLinear(data.layout, data.x, bins=bins, check=progress.check_now_and_then),
-            len(data.folds),
-        )
+        folds = len(data.folds)
+        first = PiecewiseLinear(data.layout, data.x, bins=bins, check=progress.check_now_and_then)
         shared = nn.Sequential(*shape.layers(folds, first.width))
         width = last_width(list(shared))
         return nn.Sequential(first, Members(folds, members, first.width, shared, width, data.outputs))
