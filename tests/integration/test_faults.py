@@ -5,9 +5,7 @@ from the checkpoint that stood, or no other attempt at all. A run meets several 
 """
 
 import json
-import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import zip_longest
@@ -28,6 +26,7 @@ from support.chaos import (
 )
 from support.deadline import until
 from support.faults import FAULTS, forget_redis, set_clock_back
+from support.small_disk import small_disk
 
 from shared.blobs import BlobStore
 from shared.log import runs
@@ -140,7 +139,7 @@ def test_a_clock_that_was_set_back_holds_up_nothing_for_long(stage: Stage, undis
 @pytest.mark.chaos
 def test_a_disk_without_room_for_checkpoints_costs_no_run(stage: Stage, undisturbed: dict[str, str]) -> None:
     """The run says so in its report, and a lost attempt goes on from the last checkpoint that had room."""
-    with small_disk(stage.settings.checkpoints_folder) as disk:
+    with small_disk(stage.settings.checkpoints_folder, size="1m") as disk:
         number = submit(stage, train_spec(stage, 0), "disk full")
         until(lambda: trains(stage, number), what="it trains", within_s=120)
         fill(disk)
@@ -230,23 +229,6 @@ def has_lock(stage: Stage, number: int) -> bool:
     """Whether the sweep of the run's worker is the one that works."""
     place = stage.whereabouts(number)
     return place is not None and f":{place.main}" in stage.lock_owner("sweep")
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A disk of one megabyte in place of a folder; skips where mounting is not allowed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "lml-test", str(folder)]
-    try:
-        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"needs `mount`: {error}")
-    if mounted.returncode:
-        pytest.skip(f"may not mount a small disk here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(disk: Path) -> None:

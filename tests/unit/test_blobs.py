@@ -3,13 +3,12 @@
 import errno
 import hashlib
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.small_disk import small_disk
 
 from shared.blobs import Blob, BlobStore, require_free_space
 from shared.errors import RunFailed
@@ -88,22 +87,8 @@ def test_a_disk_that_fills_up_is_said_so(store: BlobStore, number: int) -> None:
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system with room for 64 KiB; skipped where this user may not mount one."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mounted = (
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if sys.platform == "linux"
-        else None
-    )
-    if mounted is None or mounted.returncode != 0:
-        pytest.skip(f"a tiny file system cannot be mounted here: {mounted.stderr.strip() if mounted else sys.platform}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path / "tiny", size="64k") as folder:
+        yield folder
 
 
 def test_a_real_disk_that_fills_up(tiny_disk: Path, tmp_path: Path) -> None:
