@@ -15,7 +15,7 @@ demo: $(VENV)/run.stamp ## Set up, then train, evaluate and compare on the examp
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/dev.stamp ## Set up, then run the tests.
-	@$(BIN)/pytest -q -n 2 --dist worksteal
+	@$(BIN)/pytest -q -n 3 --dist worksteal
 
 lint: $(VENV)/dev.stamp ## Check style, types and walls.
 	@$(BIN)/ruff format --check .
