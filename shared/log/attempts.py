@@ -7,9 +7,11 @@ changes nothing. `FenceLost` tells it so.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.errors import Problem
 from shared.events import AnyEvent, Cancelled, CheckpointSaved, EpochDone, Failed, Released, Started, Succeeded
@@ -17,7 +19,7 @@ from shared.log import tables
 from shared.log.engine import now, one_at_a_time
 from shared.log.order import Group, count_slot_seconds, ranked, waits
 from shared.log.quotas import Limits
-from shared.log.runs import Artifact, Run, RunState, append_event, get
+from shared.log.runs import Artifact, Run, RunState, append_event, run_of, write_event
 from shared.specs import Device
 from shared.work import Slot
 
@@ -55,59 +57,62 @@ def claim(
     One claim at a time, so that none decides by what another is just changing.
     """
     one_at_a_time(connection, "claim")
-    moment, runs = now(connection), tables.runs.c
+    moment, lease = now(connection), timedelta(seconds=lease_s)
     for group in ranked(connection, slot, moment, limits):
-        number = _locked(connection, slot, group)
-        if number is None:
-            continue  # other workers are just taking all of them
-        fence: int = connection.execute(
-            update(tables.runs)
-            .where(runs.id == number)
-            .values(
-                state=RunState.RUNNING.value,
-                attempts=runs.attempts + 1,
-                worker=worker,
-                lease_until=moment + timedelta(seconds=lease_s),
-                started_at=moment,
-                notice=None,
-            )
-            .returning(runs.attempts)
-        ).scalar_one()
-        team_id, requested_by = group.requester
+        run = _take(connection, slot, group, worker=worker, started_at=moment, lease_until=moment + lease)
+        if run is None:
+            continue  # somebody is just changing all of them
         connection.execute(
             insert(tables.attempts).values(
-                run_id=number,
-                number=fence,
-                team_id=team_id,
-                requested_by=requested_by,
+                run_id=run.id,
+                number=run.attempts,
+                team_id=run.team_id,
+                requested_by=run.requested_by,
                 worker=worker,
                 device=Device.CPU.value if group.on_cpu else slot.device.value,
                 started_at=moment,
             )
         )
-        append_event(connection, number, Started(attempt=fence, worker=worker))
-        return Attempt(run=number, fence=fence), get(connection, number)
+        write_event(connection, run.id, run.last_event, Started(attempt=run.attempts, worker=worker), at=moment)
+        return Attempt(run=run.id, fence=run.attempts), run
     return None
 
 
-def _locked(connection: Connection, slot: Slot, group: Group) -> int | None:
-    """The oldest run of a group that no other claim holds."""
+def _take(connection: Connection, slot: Slot, group: Group, **values: Any) -> Run | None:
+    """Let the run of a group that waits longest, of those that nobody holds, go on with its next attempt."""
+    row: Any = connection.execute(_taking_first(), {"number": group.first, **values}).one_or_none()
+    if row is None:  # somebody is just changing that one
+        row = connection.execute(_taking(waits(slot), *_of_group(group)), values).one_or_none()
+    return None if row is None else run_of(row)
+
+
+@cache
+def _taking_first() -> ReturningUpdate[Any]:
+    runs = tables.runs.c
+    return _taking(runs.id == bindparam("number"), runs.state == RunState.QUEUED.value)
+
+
+def _taking(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    runs = tables.runs.c
+    free = select(runs.id).where(*which).order_by(runs.queued_at, runs.id).limit(1).with_for_update(skip_locked=True)
+    return (
+        update(tables.runs)
+        .where(runs.id == free.correlate(None).scalar_subquery())
+        .values(state=RunState.RUNNING.value, attempts=runs.attempts + 1, last_event=runs.last_event + 1, notice=None)
+        .returning(*runs)
+    )
+
+
+def _of_group(group: Group) -> tuple[ColumnElement[bool], ...]:
     runs = tables.runs.c
     team_id, requested_by = group.requester
     on_cpu = runs.device == Device.CPU.value
-    of_group = and_(
+    return (
         runs.team_id == team_id,
         runs.requested_by == requested_by,
         runs.priority == group.given,
         on_cpu if group.on_cpu else ~on_cpu,
     )
-    for which in (runs.id == group.first, of_group):  # nearly always the first, and that is found by its number
-        number: int | None = connection.execute(
-            select(runs.id).where(waits(slot), which).order_by(runs.id).limit(1).with_for_update(skip_locked=True)
-        ).scalar_one_or_none()
-        if number is not None:
-            return number
-    return None
 
 
 def renew(connection: Connection, attempt: Attempt, *, lease_s: float) -> None:

@@ -171,7 +171,7 @@ def _in_order(connection: Connection, slots: Sequence[Slot], past: _Past, moment
             runs.queued_at,
         )
         .where(runs.state == RunState.QUEUED.value, runs.device.in_(devices), runs.length.in_(lengths))
-        .order_by(runs.id)
+        .order_by(runs.queued_at, runs.id)
     )
     for row in rows:
         requester = (row.team_id, row.requested_by)

@@ -1,4 +1,4 @@
-"""Which waiting run is next: the highest class, in it whoever has used the least, of theirs the oldest.
+"""Which waiting run is next: the highest class, in it whoever has used the least, of theirs the one that waits longest.
 
 What a requester has used are the seconds that their runs had slots, each of them worth half as much a day later
 (decayed fair share, as batch schedulers have it), and those of runs that go on. A run that waits rises by a class every
@@ -8,10 +8,11 @@ two hours, up to `high`, so that nothing waits for ever.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.log import tables
@@ -21,6 +22,8 @@ from shared.specs import Device
 from shared.work import Length, Priority, Slot
 
 HALF_LIFE_S = 24 * 3600.0
+_FORGOTTEN_AFTER = timedelta(seconds=30 * HALF_LIFE_S)
+"""A whole year of slots counts for less than a second then."""
 RISES_AFTER_S = 2 * 3600.0
 _STARTED_S = 10.0
 """What a run that goes on counts from its first moment on, so that two free slots do not both go to one requester."""
@@ -36,9 +39,11 @@ class Group:
     requester: Requester
     given: int
     priority: int
-    """The class in which the oldest of them is now."""
+    """The class in which the first of them is now."""
+    since: datetime
+    """Since when the first of them waits."""
     first: int
-    """The number of the oldest."""
+    """The number of the one that waits longest."""
     on_cpu: bool = False
     """Whether they asked for a CPU, and so use no GPU-hours wherever they run."""
 
@@ -62,7 +67,7 @@ def ranked(connection: Connection, slot: Slot, moment: datetime, limits: Limits)
         return
     running = running_since(connection)
     used = usage(connection, {group.requester for group in groups}, running, moment)
-    for group in sorted(groups, key=lambda group: (-group.priority, used[group.requester], group.first)):
+    for group in sorted(groups, key=lambda group: (-group.priority, used[group.requester], group.since, group.first)):
         limit = limits.of(connection, group.requester[1])
         if limit.max_running is not None and len(running[group.requester]) >= limit.max_running:
             continue
@@ -74,24 +79,50 @@ def ranked(connection: Connection, slot: Slot, moment: datetime, limits: Limits)
 
 
 def _groups(connection: Connection, slot: Slot, moment: datetime) -> list[Group]:
+    firsts = _firsts_by_skipping() if connection.dialect.name == "postgresql" else _firsts_by_grouping()
+    found: dict[tuple[Requester, int, bool], Group] = {}
+    for row in connection.execute(firsts):
+        if not slot.takes(Device(row.device), Length(row.length)):
+            continue
+        requester, given, on_cpu = (row.team_id, row.requested_by), row.priority, row.device == Device.CPU
+        priority = risen(given, row.queued_at, moment)
+        group = Group(requester, given, priority, row.queued_at, row.id, on_cpu=on_cpu)
+        known = found.get((requester, given, on_cpu))
+        if known is None or (group.since, group.first) < (known.since, known.first):
+            found[requester, given, on_cpu] = group
+    return list(found.values())
+
+
+@cache
+def _firsts_by_grouping() -> Select[Any]:
+    """The first run of each group: the index is read once, in its order, and nothing is sorted.
+
+    SQLite takes the number from the row that has the least moment ("bare columns in an aggregate query").
+    """
     runs = tables.runs.c
-    # In the order of the index, whatever the slot takes: a claim among thousands reads it once and sorts nothing.
     key = (runs.device, runs.length, runs.priority, runs.team_id, runs.requested_by)
-    rows = connection.execute(
-        select(*key, func.min(runs.id).label("first"), func.min(runs.queued_at).label("since"))
+    return (
+        select(*key, runs.id, func.min(runs.queued_at).label("queued_at"))
         .where(runs.state == RunState.QUEUED.value)
         .group_by(*key)
     )
-    found: dict[tuple[Requester, int, bool], Group] = {}
-    for row in rows:
-        if not slot.takes(Device(row.device), Length(row.length)):
-            continue
-        requester, given = (row.team_id, row.requested_by), row.priority
-        group = Group(requester, given, risen(given, row.since, moment), row.first, row.device == Device.CPU)
-        known = found.get((requester, given, group.on_cpu))
-        if known is None or group.first < known.first:
-            found[requester, given, group.on_cpu] = group
-    return list(found.values())
+
+
+@cache
+def _firsts_by_skipping() -> Select[Any]:
+    """The same on Postgres, from group to group by the index ("loose index scan"): it reads as many rows as groups.
+
+    The condition on the state is a part of the comparison, else each step would begin at the first waiting run.
+    """
+    runs = tables.runs.c
+    order = (runs.state, runs.device, runs.length, runs.priority, runs.team_id, runs.requested_by)
+    order_by = (*order, runs.queued_at, runs.id)
+    first = select(*order_by).where(runs.state == RunState.QUEUED.value).order_by(*order_by).limit(1)
+    firsts = select(first.subquery()).cte("firsts", recursive=True)
+    reached = tuple_(*(firsts.c[column.name] for column in order))
+    after = select(*order_by).where(tuple_(*order) > reached).order_by(*order_by).limit(1).lateral("after")
+    firsts = firsts.union_all(select(after).select_from(firsts).join(after, after.c.state == RunState.QUEUED.value))
+    return select(firsts)
 
 
 def running_since(connection: Connection) -> Mapping[Requester, list[datetime]]:
@@ -117,10 +148,10 @@ def usage(
     for requester in requesters:
         going = (max((moment - since).total_seconds(), 0.0) + _STARTED_S for since in running.get(requester, ()))
         used[requester] = sum(going)
-    shares = tables.shares.c
-    rows = connection.execute(select(tables.shares).where(tuple_(shares.team_id, shares.requested_by).in_(list(used))))
-    for row in rows:
-        used[row.team_id, row.requested_by] += row.slot_s * _decay(row.as_of, moment)
+    counts = tables.shares.c.as_of > moment - _FORGOTTEN_AFTER  # all that do, for they are few: one for each requester
+    for row in connection.execute(select(tables.shares).where(counts)):
+        if (row.team_id, row.requested_by) in used:
+            used[row.team_id, row.requested_by] += row.slot_s * _decay(row.as_of, moment)
     return used
 
 

@@ -249,11 +249,14 @@ def append_event(connection: Connection, run: int, event: AnyEvent) -> int:
         .values(last_event=tables.runs.c.last_event + 1)
         .returning(tables.runs.c.last_event)
     ).scalar_one()
-    body = event.model_dump(mode="json")
-    connection.execute(
-        insert(tables.events).values(run_id=run, number=number, at=now(connection), kind=event.kind, body=body)
-    )
+    write_event(connection, run, number, event, at=now(connection))
     return number
+
+
+def write_event(connection: Connection, run: int, number: int, event: AnyEvent, *, at: datetime) -> None:
+    """Write an event under a number that the caller has just taken from its run."""
+    body = event.model_dump(mode="json")
+    connection.execute(insert(tables.events).values(run_id=run, number=number, at=at, kind=event.kind, body=body))
 
 
 def visible_to(principal: Principal) -> ColumnElement[bool]:
@@ -277,7 +280,7 @@ def visible_to(principal: Principal) -> ColumnElement[bool]:
 
 def get(connection: Connection, run: int) -> Run:
     """A run by its number, for our own code; what people ask goes through `find`."""
-    return _run(connection.execute(select(tables.runs).where(tables.runs.c.id == run)).one())
+    return run_of(connection.execute(select(tables.runs).where(tables.runs.c.id == run)).one())
 
 
 def find(connection: Connection, principal: Principal, run: int) -> Run:
@@ -292,7 +295,7 @@ def find(connection: Connection, principal: Principal, run: int) -> Run:
             else "There are no runs yet; begin with `train DATASET`."
         )
         raise refused("unknown_run", f"There is no run {run}.", hint)
-    return _run(row)
+    return run_of(row)
 
 
 def listed(
@@ -306,7 +309,7 @@ def listed(
     rows = connection.execute(
         select(tables.runs).where(visible_to(principal), *conditions).order_by(tables.runs.c.id.desc()).limit(limit)
     )
-    return [_run(row) for row in rows]
+    return [run_of(row) for row in rows]
 
 
 def has_used(connection: Connection, principal: Principal, dataset_sha256: str) -> bool:
@@ -333,7 +336,8 @@ def artifacts_of(connection: Connection, run: int) -> list[Artifact]:
     return [Artifact(name=row.name, sha256=row.sha256, size_bytes=row.size_bytes) for row in rows]
 
 
-def _run(row: Any) -> Run:
+def run_of(row: Any) -> Run:
+    """The run that a row of the table holds."""
     values = dict(row._mapping)
     spec_type = SPEC_TYPES[values["kind"]]
     # Stored specs are read leniently: a key that a later version dropped does not hide the run.

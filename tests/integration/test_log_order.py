@@ -1,5 +1,6 @@
 """Which run is next, and when the others come: classes, shares, age, quotas, forecasts; on both engines."""
 
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -81,6 +82,31 @@ def test_slots_are_shared_fairly(log: Log) -> None:
         done(log, attempt)
     assert order.index("cyd") <= 2
     assert Counter(order[:21]) == {"ann": 10, "bob": 10, "cyd": 1}
+
+
+def test_of_a_requester_the_run_that_waits_longest_goes_first(log: Log) -> None:
+    """Whatever its device and length, and whatever lies between in the index; each is claimed once."""
+    chance = random.Random(0)  # noqa: S311 - an order
+    waits_s = chance.sample(range(10, 1000), 24)
+    numbers = {
+        queued(log, of(f"p{place % 3}", device=chance.choice(list(Device)), epochs=chance.choice((1, 500)))): seconds
+        for place, seconds in enumerate(waits_s)
+    }
+    for number, seconds in numbers.items():
+        later(log, number, waited_s=seconds)
+    for state in ("preparing", "running", "succeeded"):  # before and behind those that wait
+        number = queued(log, of("p1"))
+        change(
+            log,
+            lambda c, n=number, s=state: c.execute(update(tables.runs).where(tables.runs.c.id == n).values(state=s)),
+        )
+    order: dict[str, list[int]] = {}
+    while (attempt := taken(log)) is not None:
+        order.setdefault(run_of(log, attempt.run).requested_by, []).append(numbers[attempt.run])
+        done(log, attempt)
+    assert sorted(order) == ["p0", "p1", "p2"]
+    assert all(seconds == sorted(seconds, reverse=True) for seconds in order.values())
+    assert sorted(sum(order.values(), [])) == sorted(waits_s)
 
 
 def test_what_was_used_counts_half_a_day_later(log: Log) -> None:
