@@ -32,7 +32,7 @@ bench: $(VENV)/bench.stamp ## Measure what we claim about speed and quality, bes
 	@$(BIN)/python benchmarks/run_queue.py
 	@$(BIN)/python benchmarks/quality.py
 
-chaos: $(VENV)/dev.stamp ## Break log, disk and clock; then workers, Redis and the bot under 200 runs, for some ten minutes.
+chaos: $(VENV)/dev.stamp ## Break log, disk and clock; then workers, Redis and the bot under 200 runs, for a quarter of an hour.
 	@$(BIN)/pytest -q -n 2 -m chaos tests/integration
 	@PYTHONPATH=tests $(BIN)/python -m chaos
 

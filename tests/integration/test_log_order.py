@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 
 import pytest
 from sqlalchemy import update
@@ -86,7 +87,7 @@ def test_slots_are_shared_fairly(log: Log) -> None:
 
 def test_of_a_requester_the_run_that_waits_longest_goes_first(log: Log) -> None:
     """Whatever its device and length, and whatever lies between in the index; each is claimed once."""
-    chance = random.Random(0)  # noqa: S311 - an order
+    chance = random.Random(0)
     waits_s = chance.sample(range(10, 1000), 24)
     numbers = {
         queued(log, of(f"p{place % 3}", device=chance.choice(list(Device)), epochs=chance.choice((1, 500)))): seconds
@@ -94,7 +95,7 @@ def test_of_a_requester_the_run_that_waits_longest_goes_first(log: Log) -> None:
     }
     for number, seconds in numbers.items():
         later(log, number, waited_s=seconds)
-    for state in ("preparing", "running", "succeeded"):  # before and behind those that wait
+    for state in ("preparing", "failed", "succeeded"):  # before and behind those that wait
         number = queued(log, of("p1"))
         change(
             log,
@@ -106,7 +107,7 @@ def test_of_a_requester_the_run_that_waits_longest_goes_first(log: Log) -> None:
         done(log, attempt)
     assert sorted(order) == ["p0", "p1", "p2"]
     assert all(seconds == sorted(seconds, reverse=True) for seconds in order.values())
-    assert sorted(sum(order.values(), [])) == sorted(waits_s)
+    assert sorted(chain.from_iterable(order.values())) == sorted(waits_s)
 
 
 def test_what_was_used_counts_half_a_day_later(log: Log) -> None:
