@@ -56,8 +56,7 @@ def claim(
 
     One claim at a time, so that none decides by what another is just changing.
     """
-    one_at_a_time(connection, "claim")
-    moment, lease = now(connection), timedelta(seconds=lease_s)
+    moment, lease = one_at_a_time(connection, "claim"), timedelta(seconds=lease_s)
     for group in ranked(connection, slot, moment, limits):
         run = _take(connection, slot, group, worker=worker, started_at=moment, lease_until=moment + lease)
         if run is None:

@@ -178,12 +178,18 @@ def now(connection: Connection) -> datetime:
     return clock.astimezone(UTC)
 
 
-def one_at_a_time(connection: Connection, *name: str) -> None:
-    """Until its end this block is alone among those that say the same name; on SQLite every writing block is."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": "\x1f".join(name)}
-        )
+def one_at_a_time(connection: Connection, *name: str) -> datetime:
+    """Until its end this block is alone among those that say the same name; returns the database's clock since then.
+
+    On SQLite every writing block is alone.
+    """
+    if connection.dialect.name == "sqlite":
+        return now(connection)
+    alone = text(
+        "SELECT clock_timestamp() FROM (SELECT pg_advisory_xact_lock(hashtextextended(:name, 0)) OFFSET 0) AS alone"
+    )
+    clock: datetime = connection.execute(alone, {"name": "\x1f".join(name)}).scalar_one()
+    return clock.astimezone(UTC)
 
 
 def lapsed(until: ColumnElement[Any], moment: datetime, *, at_most_s: float) -> ColumnElement[bool]:
