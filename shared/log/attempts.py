@@ -154,13 +154,23 @@ def _put_point(connection: Connection, attempt: Attempt, *, series: str, step: i
 
 def succeed(connection: Connection, attempt: Attempt, outcome: Outcome) -> None:
     """End the run well: result, metrics and artifacts become visible in one transaction, or not at all."""
-    _end(connection, attempt, RunState.SUCCEEDED, Succeeded(), result=outcome.result)
+    _end(connection, attempt, RunState.SUCCEEDED, Succeeded(), result=outcome.result, **_found_out(outcome.result))
     for part, values in outcome.metrics.items():
         for name, value in values.items():
             if value is not None:
                 connection.execute(insert(tables.metrics).values(run_id=attempt.run, part=part, name=name, value=value))
     for artifact in outcome.artifacts:
         connection.execute(insert(tables.artifacts).values(run_id=attempt.run, **artifact.model_dump()))
+
+
+def _found_out(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a result is searched by, and has a column of its own."""
+    dataset, headline = result.get("dataset") or {}, result.get("headline")
+    return {
+        **{name: result.get(name) for name in ("target", "task", "split_sha256", "model", "headline")},
+        "content_sha256": dataset.get("content_sha256"),
+        "score": ((result.get("metrics") or {}).get("test") or {}).get(headline),
+    }
 
 
 def fail(connection: Connection, attempt: Attempt, problem: Problem) -> None:

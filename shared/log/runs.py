@@ -67,6 +67,18 @@ class Run(BaseModel):
     cancel_requested: bool = False
     last_event: int = 0
     result: dict[str, Any] | None = None
+    content_sha256: str | None = None
+    """The hash of what the dataset says, however it was saved."""
+    target: str | None = None
+    task: str | None = None
+    split_sha256: str | None = None
+    """The hash of the rows that test."""
+    model: str | None = None
+    headline: str | None = None
+    score: float | None = None
+    """The headline metric on the test rows."""
+    replays: int | None = None
+    """The run that this one does again, as its log says."""
     problem: Problem | None = None
     created_at: datetime
     queued_at: datetime | None = None
@@ -103,6 +115,7 @@ class NewRun:
     tags: Sequence[str] = ()
     resumes: int | None = None
     retries: int | None = None
+    replays: int | None = None
 
 
 def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
@@ -131,6 +144,7 @@ def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
         "tags": list(new.tags) or None,
         "resumes": new.resumes,
         "retries": new.retries,
+        "replays": new.replays,
         "dataset_name": new.dataset_name,
         "dataset_source": new.dataset_source,
         "created_at": now(connection),
@@ -147,6 +161,9 @@ def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
         return known, False
     for parent in dict.fromkeys(new.parents):
         connection.execute(insert(tables.run_parents).values(run_id=number, parent_id=parent))
+    for tag in dict.fromkeys(new.tags):
+        at, by = values["created_at"], new.principal.user_id
+        connection.execute(insert(tables.run_tags).values(run_id=number, tag=tag, by=by, at=at))
     return number, True
 
 

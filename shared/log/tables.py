@@ -105,6 +105,14 @@ runs = Table(
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("last_event", Integer, nullable=False, default=0),
     Column("result", Json),
+    Column("content_sha256", String(64)),
+    Column("target", Text),
+    Column("task", String(16)),
+    Column("split_sha256", String(64)),
+    Column("model", String(32)),
+    Column("headline", String(32)),
+    Column("score", Float),
+    Column("replays", Integer),
     Column("problem", Json),
     Column("created_at", UtcDateTime, nullable=False),
     Column("queued_at", UtcDateTime),
@@ -119,6 +127,9 @@ runs = Table(
     Index(None, "state", "id"),
     Index(None, "team_id", "id"),
     Index(None, "dataset_sha256"),
+    Index(None, "dataset_name"),
+    Index("ix_runs_requested_by_id", "requested_by", "id"),
+    Index("ix_runs_board", "team_id", "content_sha256", "target", "split_sha256", "score"),
     # The claim reads nothing else of the runs that wait.
     Index("ix_runs_waiting", "state", "device", "length", "priority", "team_id", "requested_by", "queued_at", "id"),
     # Numbers are never used again, also not after the newest run was erased.
@@ -131,6 +142,45 @@ run_parents = Table(
     _run_id(primary_key=True),
     Column("parent_id", Integer, ForeignKey("runs.id"), primary_key=True),
 )
+
+run_tags = Table(
+    "run_tags",
+    metadata,
+    _run_id(primary_key=True),
+    Column("tag", String(80), primary_key=True),
+    Column("by", String(128), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_run_tags_tag_run_id", "tag", "run_id"),
+)
+
+run_notes = Table(
+    "run_notes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _run_id(nullable=False),
+    Column("text", Text, nullable=False),
+    Column("by", String(128), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "run_id"),
+    sqlite_autoincrement=True,
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("team_id", String(64), nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("alias", String(80), nullable=False),
+    _run_id(nullable=False),
+    Column("why", Text),
+    Column("by", String(128), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_promotions_team_id_dataset_alias_id", "team_id", "dataset", "alias", "id"),
+    Index(None, "run_id"),
+    sqlite_autoincrement=True,
+)
+"""Who gave a model the name of a dataset, such as `champion:churn`, and why; the newest one counts."""
 
 events = Table(
     "events",
