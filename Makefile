@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos clean
+.PHONY: help demo test lint bench chaos mirror clean
 
 help: ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -30,11 +30,17 @@ bench: $(VENV)/bench.stamp ## Measure what we claim about speed and quality, bes
 	@$(BIN)/python benchmarks/training_speed.py
 	@$(BIN)/python benchmarks/gpu.py
 	@$(BIN)/python benchmarks/run_queue.py
+	@$(BIN)/python benchmarks/log_size.py
+	@$(BIN)/python benchmarks/pages_speed.py
+	@$(BIN)/python benchmarks/significance.py
 	@$(BIN)/python benchmarks/quality.py
 
 chaos: $(VENV)/dev.stamp ## Break log, disk and clock; then workers, Redis and the bot under 200 runs, for a quarter of an hour.
 	@$(BIN)/pytest -q -n 2 -m chaos tests/integration
 	@PYTHONPATH=tests $(BIN)/python -m chaos
+
+mirror: $(VENV)/mlflow.stamp ## Start a real MLflow server and see that it has what we told it, and gives the model back.
+	@$(BIN)/pytest -q -m mlflow tests/integration
 
 clean: ## Remove the set-up.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -55,4 +61,10 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp tests/support/install_emulator.py
 
 $(VENV)/bench.stamp: $(VENV)/dev.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bot,worker,dev,bench]'
+	@touch $@
+
+# Of its own, for MLflow brings some 800 MB that nothing of ours needs.
+$(VENV)/mlflow.stamp: $(VENV)/dev.stamp constraints-mlflow.txt
+	$(BIN)/python -m venv $(VENV)/mlflow
+	$(VENV)/mlflow/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-mlflow.txt mlflow onnx onnxruntime
 	@touch $@

@@ -15,6 +15,7 @@ from shared.settings import Settings, load_settings
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
+    from bot.delivery.notifier import Notifier
     from bot.delivery.preparer import Fetch
     from bot.http.server import Server
     from shared.blobs import BlobStore
@@ -45,20 +46,23 @@ def run(settings: Settings, stopping: Event) -> None:
     from bot.delivery.preparer import Preparer
     from bot.delivery.webhooks import WebhookSender
     from bot.http.door import opens_door
+    from bot.pages.links import serves_pages
     from shared.blobs import BlobStore
     from shared.log.engine import open_log
 
     log, store = open_log(settings.log_url, pooled=True), BlobStore(settings.store_folder)
     door_opens = opens_door(settings, log)
-    slack = answers_slack(settings, door_opens=door_opens)
+    slack = answers_slack(settings, door_opens=door_opens or serves_pages(settings))
     preparer = Preparer(settings, log, store, doorbell=Doorbell(settings), fetch=_fetch(settings) if slack else None)
     webhooks = Notifier(lambda: WebhookSender(settings, log), redis_url=None, what="Webhooks", threads=4)
     with ExitStack() as parts:  # what was started last is stopped first: nothing comes in while the rest ends
-        for part in (preparer, webhooks):
-            parts.callback(part.stop)
+        notifiers = [webhooks, *_mirror(settings, log, store)]
+        for stop in (preparer.stop, *(notifier.stop for notifier in notifiers)):
+            parts.callback(stop)
         server = _open(parts, settings, log, store, preparer.wake, slack=slack, door_opens=door_opens)
         preparer.start()
-        webhooks.start()
+        for notifier in notifiers:
+            notifier.start()
         _wait(stopping, server)
 
 
@@ -111,6 +115,16 @@ def _fetch(settings: Settings) -> "Fetch":
     return lambda run, beat: files.fetch(run, beat=beat)
 
 
+def _mirror(settings: Settings, log: "Log", store: "BlobStore") -> "list[Notifier]":
+    """What tells MLflow of what ends, where one is named."""
+    if settings.mlflow_tracking_uri is None:
+        return []
+    from bot.delivery.mlflow_mirror import MlflowMirror
+    from bot.delivery.notifier import Notifier
+
+    return [Notifier(lambda: MlflowMirror(settings, log, store), redis_url=None, what="MLflow", poll_s=5.0, threads=1)]
+
+
 def _open(  # noqa: PLR0913 - what the ways in lead to
     parts: ExitStack,
     settings: Settings,
@@ -122,6 +136,8 @@ def _open(  # noqa: PLR0913 - what the ways in lead to
     door_opens: bool,
 ) -> "Server | None":
     """Open every way in and say that they are open; the HTTP server, if there is one."""
+    from bot.pages.links import serves_pages
+
     over_http = slack and settings.slack_app_token is None
     routes: list[BaseRoute] = []
     if slack:
@@ -133,25 +149,41 @@ def _open(  # noqa: PLR0913 - what the ways in lead to
 
             routes.append(slack_route(app))
     server = None
-    if over_http or door_opens:
-        server = _server(parts, settings, log, store, written, routes)
+    pages = serves_pages(settings)
+    if pages:
+        routes += _pages(parts, settings, log, store)
+    if over_http or door_opens or pages:
+        server = _server(parts, settings, log, store, written, routes, door=over_http or door_opens)
     if slack and not over_http:
         parts.enter_context(socket_mode(app, settings))
         print("The LML bot is ready, over Socket Mode.", flush=True)
     elif server is not None and over_http:
         print(f"The LML bot is ready at {server.address}/slack/events.", flush=True)
+    if server is not None and pages:
+        print(f"The run pages are served at {server.address}/runs.", flush=True)
     if server is not None and door_opens:
         print(f"The door for services is open at {server.address}/v1/.", flush=True)
     return server
 
 
-def _server(
+def _pages(parts: ExitStack, settings: Settings, log: "Log", store: "BlobStore") -> "list[BaseRoute]":
+    """The run pages, for those who have a link or come through the team's sign-in proxy."""
+    from bot.pages.site import Pages
+
+    pages = Pages(settings, log, store)
+    parts.callback(pages.close)
+    return pages.routes()
+
+
+def _server(  # noqa: PLR0913 - what the ways in lead to
     parts: ExitStack,
     settings: Settings,
     log: "Log",
     store: "BlobStore",
     written: Callable[[], None],
     routes: "list[BaseRoute]",
+    *,
+    door: bool,
 ) -> "Server":
     """The HTTP server; where it serves Slack, the door stands beside that unless `LML_HTTP` says no."""
     from bot.http.app import web_app
@@ -159,12 +191,12 @@ def _server(
     from bot.http.metrics import Metrics
     from bot.http.server import Server, listen
 
-    door = None
-    if settings.http is not False:
-        door = Door(settings, log, store, written=written)
-        parts.callback(door.close)
+    opened = None
+    if door and settings.http is not False:
+        opened = Door(settings, log, store, written=written)
+        parts.callback(opened.close)
     metrics = Metrics(log, redis_url=settings.require_redis_url())
-    server = Server(web_app(metrics, door=door, more=routes), listen(settings))
+    server = Server(web_app(metrics, door=opened, more=routes), listen(settings))
     parts.callback(server.stop)
     server.start()
     return server

@@ -1,45 +1,55 @@
-"""A run that is done again, or goes on: what `retry` and `resume` ask, and the submission that follows."""
+"""A run that is done again, or goes on: what `retry`, `resume` and `replay` ask, and the submission that follows."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection
 
 from bot.desk import Desk
 from shared.access import authorize
-from shared.errors import refused
-from shared.log import runs
+from shared.errors import RunFailed, refused
+from shared.log import forgotten, runs
 from shared.log.runs import Run, RunState
 from shared.submission import Submission
 
 
+class How(StrEnum):
+    """How a run is done again; the verb that asks it."""
+
+    RETRY = "retry"  # one that ended badly, from its beginning
+    RESUME = "resume"  # one that ended badly, from its last checkpoint
+    REPLAY = "replay"  # a train run that succeeded, as its log says
+
+
 @dataclass(frozen=True)
 class Again:
-    """Which run, and whether from its checkpoint."""
+    """Which run, and how."""
 
     run: int
-    resumes: bool
-
-    @property
-    def verb(self) -> str:
-        """The verb that asks it."""
-        return "resume" if self.resumes else "retry"
+    how: How
 
 
 def submission_of(connection: Connection, desk: Desk, asked: Again) -> Submission:
     """A new run with the spec and the dataset of the old one; refused when that cannot be done again."""
     old = runs.find(connection, desk.principal, asked.run)
-    authorize(desk.principal, asked.verb, owner=old.requested_by)
-    _require_ended(old, asked)
-    if asked.resumes:
+    authorize(desk.principal, asked.how, owner=old.requested_by)
+    forgotten.require_there(connection, old.dataset_sha256)
+    if asked.how is How.REPLAY:
+        _require_replayable(desk, old)
+    else:
+        _require_ended(old, asked)
+    if asked.how is How.RESUME:
         _require_checkpoint(desk, old)
     return Submission(
         spec=old.spec,
         principal=desk.principal,
-        words=f"{asked.verb} {old.id}",
-        tags=old.tags or (),
-        resumes=old.id if asked.resumes else None,
-        retries=None if asked.resumes else old.id,
+        words=f"{asked.how} {old.id}",
+        tags=() if asked.how is How.REPLAY else old.tags or (),
+        resumes=old.id if asked.how is How.RESUME else None,
+        retries=old.id if asked.how is How.RETRY else None,
+        # A replay that ended badly is still one when it is done again.
+        replays=old.id if asked.how is How.REPLAY else old.replays,
         dataset_source=_source_of(old),
     )
 
@@ -50,13 +60,33 @@ def _source_of(old: Run) -> dict[str, Any] | None:
     return {**(old.dataset_source or {}), "sha256": old.dataset_sha256}
 
 
+def _require_replayable(desk: Desk, old: Run) -> None:
+    """It is a train run with a plan to follow, and the bytes that it was trained on are in the store."""
+    if old.kind != "train" or old.state is not RunState.SUCCEEDED or "plan" not in (old.result or {}):
+        met = f"run {old.id} is {old.kind}" if old.kind != "train" else f"run {old.id} is {old.state.value}"
+        if old.kind == "train" and old.state is RunState.SUCCEEDED:
+            met = f"run {old.id} of an earlier version left no plan"
+        again = old.state in (RunState.FAILED, RunState.CANCELLED)
+        hint = f"`retry {old.id}` does it again." if again else "`log kind=train` lists the train runs."
+        raise refused("not_replayable", f"`replay` takes a train run that succeeded; {met}.", hint)
+    try:
+        desk.store.path_of(old.dataset_sha256 or "")
+    except RunFailed:
+        raise refused(
+            "dataset_gone",
+            f"`replay` reads the data of a run by its hash; the store holds the bytes of run {old.id} no longer "
+            f"(sha256 {old.dataset_sha256}).",
+            "They were removed, or this home is another one; `train` on a copy of the file is a new run.",
+        ) from None
+
+
 def _require_ended(old: Run, asked: Again) -> None:
     if old.state in (RunState.FAILED, RunState.CANCELLED):
         return
     hint = f"`cancel {old.id}` stops it." if not old.state.ended else f"`show {old.id}` shows what it reached."
     raise refused(
         "run_not_stopped",
-        f"`{asked.verb}` takes a run that failed or was cancelled; run {old.id} is {old.state.value}.",
+        f"`{asked.how}` takes a run that failed or was cancelled; run {old.id} is {old.state.value}.",
         hint,
     )
 

@@ -1,6 +1,7 @@
 """Answers that verbs give at once: cards for people, envelopes for machines."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,8 +18,10 @@ from bot.cards import (
     starts_text,
 )
 from bot.desk import Answer, Desk
+from bot.pages.links import run_link
+from shared.access import Source
 from shared.errors import Problem, one_problem
-from shared.log import runs
+from shared.log import forgotten, runs
 from shared.log.forecast import Forecast, forecasts
 from shared.log.runs import Artifact, Run, RunState
 
@@ -81,16 +84,37 @@ def run_answer(desk: Desk, connection: Connection, run: Run) -> Answer:
     artifacts = runs.artifacts_of(connection, run.id)
     expected = forecasts(connection, [run]).get(run.id) if run.state is RunState.QUEUED else None
     card = run_card(run, events, artifacts, prefix=desk.prefix, expected=expected)
+    if desk.principal.source is Source.SLACK:
+        card = replace(card, page=run_link(desk.settings, run, channel_id=desk.principal.channel_id))
     # Only a shell can open a path; in a chat the files are in the card's thread.
     files = laid_out(desk, run, artifacts) if desk.principal.sees_everything else []
-    return Answer(card=card, envelope=run_envelope(run, files))
+    body, tombstone = run_envelope(run, files), forgotten.of_run(connection, run)
+    if tombstone is not None:
+        card = replace(card, notes=(tombstone.sentence(), *card.notes))
+        body["forgotten"] = {"by": tombstone.by, "at": tombstone.at.isoformat(), "why": tombstone.why}
+    return Answer(card=card, envelope=body)
 
 
-def runs_answer(kind: str, found: Sequence[Run], *, title: str, expected: Mapping[int, Forecast], empty: str) -> Answer:
-    """A list of runs."""
+def runs_answer(
+    kind: str,
+    found: Sequence[Run],
+    *,
+    title: str,
+    expected: Mapping[int, Forecast],
+    empty: str,
+    reached: Mapping[int, Mapping[str, float]] | None = None,
+) -> Answer:
+    """A list of runs; `reached` are metrics of theirs that are shown in place of the one that stands for each."""
     header = ("run", "what", "state", "result", "by", "when")
     rows = tuple(
-        (str(run.id), _what(run), _state(run, expected.get(run.id)), _result(run), run.requested_by, _when(run))
+        (
+            str(run.id),
+            _what(run),
+            _state(run, expected.get(run.id)),
+            _metrics_text((reached or {}).get(run.id)) or _result(run),
+            run.requested_by,
+            _when(run),
+        )
         for run in found
     )
     tables = (Table(caption=title, header=header, rows=rows),) if rows else ()
@@ -131,6 +155,10 @@ def _result(run: Run) -> str:
         return run.problem.code
     metric, reached = headline_metric(run.result or {})
     return f"{metric} {number_text(reached)}" if reached is not None else ""
+
+
+def _metrics_text(reached: Mapping[str, float] | None) -> str:
+    return ", ".join(f"{name} {number_text(value)}" for name, value in (reached or {}).items())
 
 
 def _when(run: Run) -> str:

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from bot import describe_card
+from bot import describe_card, replay_card
+from bot.compared_tables import more_tables
 from bot.tables import Table, duration_text, interval_text, number_text, result_tables
 from shared.errors import Problem
 from shared.events import AnyEvent, DatasetRead, EpochDone, Released, Stage, StageStarted, Started, WorkerMissing
@@ -63,6 +64,8 @@ class Card:
     files: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
     """What to type next."""
+    page: str = ""
+    """The address of the page that shows all of it."""
 
 
 STAGES: dict[str, tuple[Stage, ...]] = {
@@ -100,7 +103,9 @@ def run_card(
         headline=_headline(run, result),
         steps=_steps(run, events, expected),
         facts=_facts(run, events),
-        tables=describe_card.columns_tables(result) if run.kind == "describe" else result_tables(run.kind, result),
+        tables=describe_card.columns_tables(result)
+        if run.kind == "describe"
+        else (*result_tables(run.kind, result), *more_tables(run.kind, result)),
         notes=_notes(events, result),
         problem=run.problem,
         files=tuple(artifact.name for artifact in artifacts),
@@ -113,6 +118,7 @@ def run_title(run: Run) -> str:
     spec = run.spec
     if isinstance(spec, CompareSpec):
         what = " and ".join(str(number) for number in spec.runs)
+        what += f" on {run.dataset_name or spec.dataset}" if spec.dataset is not None else ""
     elif isinstance(spec, EvaluateSpec | PredictSpec):
         what = f"{spec.run} on {run.dataset_name or spec.dataset}"
     else:
@@ -146,10 +152,8 @@ def _headline(run: Run, result: dict[str, Any]) -> str:
         return str(result.get("sentence", ""))
     if run.kind == "describe":
         return describe_card.headline(result)
-    if run.kind == "predict":
-        unreadable = result.get("rows_unreadable") or 0
-        note = f"; {unreadable:,} could not be read" if unreadable else ""
-        return f"{result.get('rows', 0):,} rows predicted{note}"
+    if run.kind == "predict" or "rows_predicted" in result:
+        return _predicted(result)
     metric, reached = headline_metric(result)
     if reached is None:
         return ""
@@ -157,6 +161,14 @@ def _headline(run: Run, result: dict[str, Any]) -> str:
     interval = ((result.get("intervals") or {}).get("test") or {}).get(metric)
     chance = f" ({interval_text(interval)})" if interval else ""
     return f"{metric} {number_text(reached)}{chance} on the test rows; a baseline without features reaches {baseline}"
+
+
+def _predicted(result: dict[str, Any]) -> str:
+    if "rows_predicted" in result:
+        return f"{result['rows_predicted']:,} rows predicted, none scored: the data has no target"
+    unreadable = result.get("rows_unreadable") or 0
+    note = f"; {unreadable:,} could not be read" if unreadable else ""
+    return f"{result.get('rows', 0):,} rows predicted{note}"
 
 
 def _steps(run: Run, events: Sequence[AnyEvent], expected: Forecast | None) -> tuple[Step, ...]:
@@ -298,7 +310,7 @@ def _notes(events: Sequence[AnyEvent], result: dict[str, Any]) -> tuple[str, ...
     ]
     texts = (result.get("verdict"), (result.get("residuals") or {}).get("hint"), result.get("choice"))
     judged = [text for text in texts if text]
-    return tuple(dict.fromkeys([*judged, *said, *result.get("warnings", ())]))
+    return tuple(dict.fromkeys([*replay_card.sentences(result), *judged, *said, *result.get("warnings", ())]))
 
 
 def _more(run: Run, events: Sequence[AnyEvent], prefix: str) -> tuple[str, ...]:

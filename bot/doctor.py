@@ -39,6 +39,7 @@ def checks(settings: Settings) -> list[Check]:
         ("Redis", _redis),
         ("Database", _database),
         ("Disk", _disk),
+        ("Disk use", _disk_use),
         ("GPU", _gpu),
         ("Slack", _slack),
     )
@@ -162,6 +163,14 @@ def _disk(settings: Settings) -> list[Check]:
             "Free some space there, or set LML_HOME to another disk.",
         )
     ]
+
+
+def _disk_use(settings: Settings) -> list[Check]:
+    from bot.disk_use import sentence
+
+    if not settings.home_folder.exists():
+        return []
+    return [Check("Disk use", True, sentence(settings))]
 
 
 def _gpu(_settings: Settings) -> list[Check]:

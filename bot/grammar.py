@@ -3,6 +3,7 @@
 A verb is described by data (`Verb`, `Key`), so that parsing, `help` and the tests read the same source.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +16,8 @@ from shared.errors import Problem, RefusedWords
 if TYPE_CHECKING:
     from bot.desk import Answer, Desk
 
+_ALIAS = re.compile(r"(?P<alias>[A-Za-z][A-Za-z0-9_-]{0,39}):(?P<dataset>\S.{0,199})")
+
 VERB_NAMES = (
     "describe",
     "train",
@@ -25,10 +28,19 @@ VERB_NAMES = (
     "status",
     "show",
     "log",
+    "diff",
+    "history",
+    "leaderboard",
+    "note",
+    "tag",
+    "promote",
+    "export",
+    "forget",
     "cancel",
     "priority",
     "retry",
     "resume",
+    "replay",
     "help",
     "up",
     "down",
@@ -76,6 +88,10 @@ class Verb:
     answer: "Callable[[Desk, Any], Answer] | None" = None
     """Answers at once, from the log; None for verbs whose request is the spec of a run."""
     shell_only: bool = False
+    own_words: bool = False
+    """Whether `build` gets every word as it stands, keys and all, as a text and a search need it."""
+    notes: tuple[str, ...] = ()
+    """What help says below the keys."""
 
     @property
     def how_to(self) -> str:
@@ -91,6 +107,20 @@ class Verb:
     def most(self) -> int | None:
         """How many plain words it takes; None when there is no bound."""
         return None if "..." in self.plain else len(self.plain.split())
+
+    def asks_for_run(self, place: int) -> bool:
+        """Whether the plain word at a place, counted from 0, is a run."""
+        looks = self.plain.replace("...", "").split()
+        return bool(looks) and looks[min(place, len(looks) - 1)].strip("[]") == "RUN"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A request in which a run stands by an alias, such as `champion:churn`; the log knows which one that is."""
+
+    words: Words
+    places: tuple[int, ...]
+    """Where among the plain words."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +153,12 @@ def parse(words: Sequence[str]) -> Command:
     read, problems = _read(verb, rest)
     if problems:
         raise RefusedWords(*problems)
-    return Command(verb=verb, request=_built(verb, read), words=" ".join([name, *(quoted(word) for word in rest)]))
+    places = tuple(at for at, word in enumerate(read.plain) if verb.asks_for_run(at) and alias_in(word))
+    request = Named(words=read, places=places) if places else built(verb, read)
+    return Command(verb=verb, request=request, words=" ".join([name, *(quoted(word) for word in rest)]))
 
 
-def _built(verb: Verb, words: Words) -> Any:
+def built(verb: Verb, words: Words) -> Any:
     """The request; what its spec refuses (an empty name, a name that is no text) is refused like any mistake."""
     try:
         return verb.build(words)
@@ -147,6 +179,12 @@ def quoted(word: str) -> str:
     return f'"{escaped}"'
 
 
+def alias_in(word: str) -> tuple[str, str] | None:
+    """The alias and the dataset of a word such as `champion:churn`; None when it is no such word."""
+    met = _ALIAS.fullmatch(word)
+    return (met["alias"].lower(), met["dataset"]) if met else None
+
+
 def _refuse_verb(name: str) -> NoReturn:
     nearest = nearest_of(name.lower(), VERB_NAMES)
     hint = f"Did you mean `{nearest}`?" if nearest else "`help` lists the verbs: " + ", ".join(VERB_NAMES) + "."
@@ -161,6 +199,8 @@ def nearest_of(word: str, known: Sequence[str]) -> str | None:
 
 
 def _read(verb: Verb, words: Sequence[str]) -> tuple[Words, list[Problem]]:
+    if verb.own_words:
+        return Words(plain=tuple(words), values={}), _count_problems(verb, words)
     plain, pairs, problems = _sorted_out(verb, words)
     keys = {key.name: key for key in verb.keys}
     values: dict[str, Any] = {}

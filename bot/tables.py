@@ -50,7 +50,7 @@ def interval_text(interval: Sequence[float] | None) -> str:
     if digits > 6:
         return f"{low:.4g} to {high:.4g}"
     digits = max(digits, 2 if abs(high) < 10 else 0)
-    return f"{low:,.{digits}f} to {high:,.{digits}f}"
+    return f"{low:z,.{digits}f} to {high:z,.{digits}f}"
 
 
 def duration_text(seconds: float) -> str:
@@ -155,19 +155,30 @@ def _caption(text: str, shown: int, total: int, which: str) -> str:
 
 def _comparison_table(result: dict[str, Any]) -> Table:
     names = _in_order({name for entry in result["runs"] for name in entry["metrics"]})
+    costs = {"train_s": "trained in", "model_bytes": "file"}
+    costs = {name: text for name, text in costs.items() if any(name in entry for entry in result["runs"])}
     rows = tuple(
         (
             f"{entry['run']}{' (best)' if entry['run'] == result.get('best') else ''}",
             str(entry.get("model", "")),
             *(number_text(entry["metrics"].get(name)) for name in names),
+            *(_cost(entry, name) for name in costs),
         )
         for entry in result["runs"]
     )
+    rows_of = "rows of the dataset" if result.get("rows_of") == "dataset" else "test rows that they share"
     return Table(
-        caption=f"On the {result['rows_shared']:,} test rows that they share",
-        header=("run", "model", *names),
+        caption=f"On the {result['rows_shared']:,} {rows_of}",
+        header=("run", "model", *names, *costs.values()),
         rows=rows,
     )
+
+
+def _cost(entry: dict[str, Any], name: str) -> str:
+    value = entry.get(name)
+    if value is None:
+        return "–"
+    return duration_text(value) if name == "train_s" else f"{value / 1000:,.0f} kB"
 
 
 def _in_order(names: set[str]) -> list[str]:

@@ -40,7 +40,7 @@ def split_words(text: str) -> list[str]:
             if word is not None:
                 words.append("".join(word))
             word = None
-        elif letter in _CLOSERS and (not word or word[-1] in "=,"):
+        elif letter in _CLOSERS and (not word or word[-1] in "=,:"):
             closers, word = _CLOSERS[letter], word or []
         else:
             word = [*(word or []), letter]

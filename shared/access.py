@@ -31,7 +31,7 @@ class Principal:
     source: Source
     channel_id: str | None = None
     admin: bool = False
-    """Whether it may stop and reorder everyone's runs (`LML_ADMINS`)."""
+    """Whether it may stop and reorder everyone's runs, and forget datasets (`LML_ADMINS`)."""
 
     @property
     def sees_everything(self) -> bool:
@@ -40,14 +40,20 @@ class Principal:
 
 
 RUN_VERBS = frozenset({"describe", "train", "evaluate", "compare", "predict"})
+LOG_VERBS = frozenset({"status", "show", "log", "diff", "history", "leaderboard", "note", "tag", "promote"})
+"""What whoever sees a run may do with it: look, compare, and add to it what leaves it as it is."""
 OWNER_VERBS = frozenset({"cancel", "priority", "retry", "resume"})
 """What only the owner of a run and admins may do to it."""
+ADMIN_VERBS = frozenset({"forget"})
+"""What only admins may do."""
 ALLOWED = {
     Source.SERVICE: RUN_VERBS | {"probe", "status", "show", "cancel"},
-    Source.SLACK: RUN_VERBS | OWNER_VERBS | {"status", "show", "log", "help"},
+    Source.SLACK: RUN_VERBS | OWNER_VERBS | LOG_VERBS | ADMIN_VERBS | {"replay", "help"},
     Source.SHELL: RUN_VERBS
     | OWNER_VERBS
-    | {"probe", "status", "show", "log", "help", "up", "down", "doctor", "submit", "token"},
+    | LOG_VERBS
+    | {"probe", "replay", "help", "up", "down", "doctor", "submit", "token", "export"}
+    | ADMIN_VERBS,
 }
 
 
@@ -59,6 +65,8 @@ def authorize(principal: Principal, verb: str, *, owner: str | None = None) -> N
             f"`{verb}` cannot be used from {principal.source}.",
             "Use it in a shell on the machine of the stack.",
         )
+    if verb in ADMIN_VERBS and not (principal.sees_everything or principal.admin):
+        raise refused("not_allowed", f"`{verb}` is for admins.", "Ask one of those whom LML_ADMINS names.")
     if verb in OWNER_VERBS and not (principal.sees_everything or principal.admin) and owner != principal.user_id:
         raise refused(
             "not_allowed",

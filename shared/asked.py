@@ -174,8 +174,9 @@ def words_of(spec: AnySpec) -> str:
         plain = (spec.run, spec.dataset)
     elif (dataset := dataset_of(spec)) is not None:
         plain = (dataset,)
-    said = spec.model_dump(mode="json", exclude_defaults=True, exclude={"version", "kind", "dataset", "run", "runs"})
-    renamed = {"time_s": "budget"}
+    plainly = {"version", "kind", "run", "runs", *(() if isinstance(spec, CompareSpec) else ("dataset",))}
+    said = spec.model_dump(mode="json", exclude_defaults=True, exclude=plainly)
+    renamed = {"time_s": "budget", "dataset": "on"}
     values = [f"{renamed.get(name, name)}={_quoted(_value_in_words(value))}" for name, value in said.items()]
     return " ".join([spec.kind, *(_quoted(str(word)) for word in plain), *values])
 

@@ -83,6 +83,14 @@ class BlobStore:
                 raise
         return Blob(sha256=digest.hexdigest(), size_bytes=size_bytes)
 
+    def erase(self, sha256: str) -> bool:
+        """Erase a blob for good; False when the store does not hold it."""
+        try:
+            self._place(sha256).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
     def copy_out(self, sha256: str, target: Path) -> Path:
         """A copy of a blob under a readable name; an equal copy that is there already is kept."""
         source = self.path_of(sha256)

@@ -4,10 +4,11 @@ Production changes three addresses: `LML_REDIS_URL`, `LML_DATABASE_URL` and, wit
 `LML_HOME` (on a file system that they share).
 """
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Problem, RefusedWords
@@ -50,6 +51,19 @@ class Settings(BaseSettings):
         default=None,
         description="Whether the bot opens the door for other services; unless given, once there is one.",
     )
+    pages_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+        description="The outside address of the run pages, http(s)://host; given, the pages are served and linked to.",
+    )
+    pages_user_header: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$",
+        description="The header in which a sign-in proxy names who opens a run page; only where nothing goes past it.",
+    )
+    pages_link_days: float = Field(
+        default=7.0, gt=0, le=365, description="How many days a link to a run page opens it."
+    )
     webhook_private: bool = Field(
         default=False,
         description="Whether webhooks may go to private addresses, and over http: for tests and closed networks.",
@@ -57,6 +71,13 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         default=None,
         description="What the secrets of services follow from; `secret.key` below the home unless given.",
+    )
+    mlflow_tracking_uri: SecretStr | None = Field(
+        default=None,
+        description="An MLflow server, http(s)://user:password@host:port, in which every ended run is to stand too.",
+    )
+    mlflow_experiment: str = Field(
+        default="lml", min_length=1, max_length=250, description="The experiment of MLflow that holds them."
     )
     log: Literal["text", "json"] = Field(
         default="text", description="How processes write what they do: lines for people, or JSON, one object a line."
@@ -92,7 +113,11 @@ class Settings(BaseSettings):
         default=None, gt=0, description="How many GPU-hours one person may use in 24 hours."
     )
     admins: str = Field(
-        default="", description="Slack user ids, between commas, of those who may stop and reorder everyone's runs."
+        default="",
+        description="Slack user ids, between commas, of admins: they stop and reorder all runs, and forget datasets.",
+    )
+    keep_checkpoints_days: float = Field(
+        default=14.0, ge=0, le=36_500, description="How many days the checkpoints of a run are kept after its end."
     )
     max_dataset_bytes: int = Field(
         default=2 * 1024**3, gt=0, description="The largest dataset that is taken, in bytes."
@@ -100,6 +125,13 @@ class Settings(BaseSettings):
     min_free_bytes: int = Field(
         default=32 * 1024**2, ge=0, description="Free disk space below which no run is started, in bytes."
     )
+
+    @field_validator("mlflow_tracking_uri")
+    @classmethod
+    def _is_http(cls, uri: SecretStr | None) -> SecretStr | None:
+        if uri is not None and not re.match(r"https?://[^/\s]+", uri.get_secret_value()):
+            raise ValueError("it begins with http:// or https:// and names a host")
+        return uri
 
     @property
     def home_folder(self) -> Path:

@@ -191,10 +191,12 @@ class PredictSpec(Spec):
 
 
 class CompareSpec(Spec):
-    """Compare the models of train runs on the test rows that they share."""
+    """Compare the models of train runs on the test rows that they share, or on a table that is given."""
 
     kind: Literal["compare"] = "compare"
     runs: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2, max_length=10)
+    dataset: str | None = Field(default=None, min_length=1)
+    """Typed as `on=`."""
 
 
 AnySpec = Annotated[

@@ -22,7 +22,7 @@ from shared.access import Principal, Source, Visibility, authorize
 from shared.blobs import Blob, BlobStore, require_free_space
 from shared.datasets.resolve import locate
 from shared.errors import LmlError, Problem, RefusedWords, RunFailed, failed, one_problem, refused
-from shared.log import cards, runs
+from shared.log import cards, forgotten, runs
 from shared.log.engine import Log, now
 from shared.log.preparing import PREPARING_LEASE_S, begin_preparing
 from shared.log.quotas import Limits, require_place
@@ -62,6 +62,7 @@ class Submission:
     """The address that is told of the end."""
     resumes: int | None = None
     retries: int | None = None
+    replays: int | None = None
 
 
 def write(connection: Connection, settings: Settings, asked: Submission) -> tuple[int, bool]:
@@ -82,6 +83,7 @@ def write(connection: Connection, settings: Settings, asked: Submission) -> tupl
         return known, False
     _require_future(connection, asked.deadline_at)
     _require_used(connection, principal, dataset)
+    _require_remembered(connection, asked, dataset)
     _require_file(settings, principal, dataset)
     if asked.webhook_url is not None:
         require_webhook_url(asked.webhook_url, private=settings.webhook_private)
@@ -110,6 +112,7 @@ def write(connection: Connection, settings: Settings, asked: Submission) -> tupl
             tags=asked.tags,
             resumes=asked.resumes,
             retries=asked.retries,
+            replays=asked.replays,
         ),
     )
     if not created:
@@ -237,6 +240,16 @@ def _require_used(connection: Connection, principal: Principal, dataset: str | N
             f"By its hash, a dataset is one that a run of your team has read; `{dataset[:100]}` is not.",
             "Name a file of the datasets folder, and use the sha256 that its run shows afterwards.",
         )
+
+
+def _require_remembered(connection: Connection, asked: Submission, dataset: str | None) -> None:
+    """Bytes that were forgotten come in again as a file only, and a model whose rows were is not scored."""
+    if dataset is not None and dataset.startswith(BY_HASH):
+        forgotten.require_there(connection, dataset.removeprefix(BY_HASH))
+    forgotten.require_there(connection, (asked.dataset_source or {}).get("sha256"))
+    if asked.spec.kind in ("evaluate", "compare"):
+        for parent in parents_of(asked.spec):
+            forgotten.require_rows(connection, runs.get(connection, parent))
 
 
 def _require_file(settings: Settings, principal: Principal, dataset: str | None) -> None:

@@ -5,6 +5,7 @@ It writes its own success or failure. A stop it only obeys: its supervisor knows
 
 import errno
 import gc
+import json
 import logging
 import multiprocessing
 import os
@@ -12,20 +13,23 @@ import shutil
 import signal
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
 
 from shared.blobs import BlobStore, disk_full, require_free_space
-from shared.errors import LmlError, Problem, RunStopped, ServiceUnavailable, one_problem
+from shared.errors import LmlError, Problem, RunFailed, RunStopped, ServiceUnavailable, one_problem
 from shared.log import attempts, runs
 from shared.log.attempts import Attempt, FenceLost, Outcome
 from shared.log.engine import Log
 from shared.log.runs import Artifact, Run
 from shared.processes import die_with_parent
 from shared.settings import Settings
-from shared.specs import parents_of
+from shared.specs import AnySpec, parents_of
 from workers.core.checkpoints import Checkpoints
+from workers.core.environment import ENVIRONMENT
+from workers.core.replay import WEIGHTS, Replayed
 from workers.jobs import Bench, Job, load_job
 from workers.reporting import Reporter
 from workers.ringing import doorbell_app, ring
@@ -135,10 +139,13 @@ def _outcome(
             spec=run.spec,
             data=store.path_of(run.dataset_sha256) if run.dataset_sha256 else Path(os.devnull),
             models=_models(log, store, run, job, folder),
+            model_specs=_specs(log, run),
             out=out,
             report=reporter.report,
             should_stop=should_stop,
             checkpoints=_checkpoints(settings, log, reporter.attempt, run),
+            replays=None if run.replays is None else _replayed(log, store, run.replays),
+            data_sha256=run.dataset_sha256,
         )
     )
     artifacts = [_stored(store, file) for file in sorted(out.iterdir())]
@@ -159,6 +166,12 @@ def _checkpoints(settings: Settings, log: Log, attempt: Attempt, run: Run) -> Ch
     return Checkpoints(folder=folder / str(attempt.fence), resume_from=earlier, every_s=settings.checkpoint_s)
 
 
+def _specs(log: Log, run: Run) -> dict[int, AnySpec]:
+    """What was asked of the runs whose models are used."""
+    with log.read() as connection:
+        return {parent: runs.get(connection, parent).spec for parent in parents_of(run.spec)}
+
+
 def _models(log: Log, store: BlobStore, run: Run, job: Job, folder: Path) -> dict[int, Path]:
     """The artifacts of the used models, laid out in folders under their names."""
     models = {}
@@ -170,6 +183,17 @@ def _models(log: Log, store: BlobStore, run: Run, job: Job, folder: Path) -> dic
             if artifact.name in job.NEEDS:
                 store.copy_out(artifact.sha256, models[parent] / artifact.name)
     return models
+
+
+def _replayed(log: Log, store: BlobStore, number: int) -> Replayed:
+    """The run that is done again; of its artifacts only the list of packages is read, and may be gone."""
+    with log.read() as connection:
+        old = runs.get(connection, number)
+        sha256 = {artifact.name: artifact.sha256 for artifact in runs.artifacts_of(connection, number)}
+    packages = None
+    with suppress(KeyError, RunFailed, OSError, ValueError):
+        packages = tuple(json.loads(store.path_of(sha256[ENVIRONMENT]).read_bytes())["packages"])
+    return Replayed(number, old.result or {}, sha256.get(WEIGHTS), packages)
 
 
 def _stored(store: BlobStore, file: Path) -> Artifact:

@@ -1,14 +1,14 @@
 """The sweep: a process of its own beside each worker that finds what was lost, and says that the worker lives.
 
 A run whose lease has passed waits again; a waiting run whose doorbell was lost is rung again; a run past its deadline
-ends, and one that no worker takes is told to its owner. Doorbells that came twice are harmless: they find nothing to
-claim. Of several sweeps one at a time does all this, under a lock in the log.
+ends, and one that no worker takes is told to its owner. What nobody needs any more is removed from the disk. Doorbells
+that came twice are harmless: they find nothing to claim. Of several sweeps one at a time does all this, under a lock in
+the log.
 """
 
 import json
 import logging
 import secrets
-import shutil
 import signal
 import sys
 import time
@@ -26,6 +26,7 @@ from shared.log import attempts, waiting
 from shared.log.engine import Log
 from shared.log.workers import gone, seen, take_lock
 from shared.logs import log_to_stderr
+from shared.retention import tidy
 from shared.settings import Settings, load_settings
 from shared.wire import doorbell_queue
 from shared.work import Slot
@@ -39,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 2.0
 RUNG_LONG_AGO_S = 5.0
-CHECKPOINTS_KEPT_DAYS = 14
+TIDY_EVERY_S = 60.0
 
 
 class Sweep:
@@ -51,7 +52,7 @@ class Sweep:
         self.app = doorbell_app(settings.require_redis_url())
         self.intake = IntakeChild(self.log, worker)
         self._owner = f"{worker}/{secrets.token_hex(4)}"  # containers may share a name and a process number
-        self._got_through_at = self._wait_until = _elapsed_s()
+        self._got_through_at = self._wait_until = self._tidy_at = _elapsed_s()
 
     def round(self) -> int:
         """One round; returns how many doorbells it rang.
@@ -94,10 +95,10 @@ class Sweep:
             logger.info("run %d: its command has ended before it had brought the dataset", run)
         for run in self._each(waiting.tell_worker_missing):
             logger.info("run %d: no worker takes it", run)
-        with self.log.read() as connection:
-            old = waiting.checkpoints_to_forget(connection, days=CHECKPOINTS_KEPT_DAYS)
-        for run in old:
-            shutil.rmtree(self.settings.checkpoints_folder / str(run), ignore_errors=True)
+        if _elapsed_s() >= self._tidy_at:
+            self._tidy_at = _elapsed_s() + TIDY_EVERY_S
+            for removed in tidy(self.log, self.settings):
+                logger.info("removed: %s", removed)
 
     def _each(self, change: "Callable[[Connection], list[int]]") -> Iterator[int]:
         """The runs that a change has met, some in each transaction, so that none takes long."""

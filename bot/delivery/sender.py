@@ -11,6 +11,7 @@ The life of a card, each step a note in the log before the next begins:
 
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bot.cards import Card, run_card
@@ -55,7 +56,7 @@ class _View:
 class CardSender:
     """Sends cards, one at a time. Used by one thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with; the named ones are how
         self,
         log: Log,
         messages: Messages,
@@ -64,9 +65,11 @@ class CardSender:
         *,
         rhythm: Rhythm | None = None,
         bot_name: str = "lml",
+        page_of: Callable[[Run, str], str] = lambda _run, _channel: "",
     ) -> None:
         self._log, self._messages, self._files, self._pace = log, messages, files, pace
         self._rhythm, self._bot_name = rhythm or Rhythm(), bot_name
+        self._page_of = page_of
         self._owner = f"bot-{uuid.uuid4().hex[:12]}"
         self._tries: dict[int, int] = {}
 
@@ -76,7 +79,7 @@ class CardSender:
             place = cards.take_behind(connection, owner=self._owner, lease_s=LEASE_S)
         if place is None:
             return False
-        view = self._view(place.run)
+        view = self._view(place.run, channel_id=place.channel_id)
         if place.message_ts is None or marked_since(place.message_ts) is not None:
             self._post(place, view)
         elif place.shown_event < view.run.last_event:
@@ -85,7 +88,7 @@ class CardSender:
             self._send_files(place, view)
         return True
 
-    def _view(self, number: int) -> _View:
+    def _view(self, number: int, *, channel_id: str) -> _View:
         """One moment of the run: its last event and what its card says belong together."""
         with self._log.read() as connection:
             run = runs.get(connection, number)
@@ -93,7 +96,7 @@ class CardSender:
             artifacts = runs.artifacts_of(connection, number)
             expected = forecasts(connection, [run]).get(run.id) if run.state is RunState.QUEUED else None
         card = run_card(run, events, artifacts, prefix=PREFIX, expected=expected)
-        return _View(run, card, artifacts)
+        return _View(run, replace(card, page=self._page_of(run, channel_id)), artifacts)
 
     def _post(self, place: CardPlace, view: _View) -> None:
         wait_s = self._pace.take(place.channel_id, updates=False)

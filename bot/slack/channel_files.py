@@ -41,7 +41,7 @@ class ChannelFiles:
 
         Raises `RunFailed` when it is neither, or cannot be had; `beat` is called now and then while bytes come.
         """
-        name = str(getattr(run.spec, "dataset", ""))
+        name = str(getattr(run.spec, "dataset", None) or "")
         if not name or "/" in name or "\\" in name or run.channel_id is None:
             return None
         files, seen = self._files_of(run.channel_id)

@@ -13,6 +13,7 @@ from bot import submit
 from bot.cards import Card, problem_card
 from bot.desk import Desk
 from bot.grammar import Command, parse
+from bot.named_runs import resolved
 from bot.slack.typed import as_typed
 from bot.words import split_words
 from shared.access import Principal, Source, Visibility, authorize
@@ -110,6 +111,7 @@ class CommandDesk:
             command = parse(split_words(as_typed(typed.text)))
             # Whether the verb may be used at all; whose run it is about, the verb itself asks.
             authorize(desk.principal, command.verb.name, owner=desk.principal.user_id)
+            command = resolved(desk, command)
             if command.verb.answer is not None:
                 title = "That could not be done"
                 return command.verb.answer(desk, command.request).card

@@ -92,6 +92,8 @@ def _blocks(card: Card) -> Iterator[Block]:
     files = thread_files(card.files)
     if files:
         yield kit.context(kit.plain("📎 In the thread: " + ", ".join(files)))
+    if card.page:
+        yield kit.context(kit.markdown(f"<{kit.escape(card.page)}|Details>"))
     if card.more:
         yield kit.context(kit.markdown("  ·  ".join(f"`{_code(words)}`" for words in card.more[:5])))
 

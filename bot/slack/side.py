@@ -12,6 +12,7 @@ from bot.delivery.notifier import Notifier
 from bot.delivery.pace import Pace
 from bot.delivery.sender import CardSender
 from bot.delivery.thread_files import ThreadFiles
+from bot.pages.links import run_link
 from bot.slack.app import build_app
 from bot.slack.command import CommandDesk
 from bot.slack.web import LOST, api_url, code_of, web_client
@@ -35,7 +36,14 @@ def slack_side(settings: Settings, log: Log, store: BlobStore, *, written: Calla
     me = who_am_i(client)
     pace, name = Pace(), str(me.get("user") or "lml")
     notifier = Notifier(
-        lambda: CardSender(log, Messages(client), ThreadFiles(uploads, store), pace, bot_name=name),
+        lambda: CardSender(
+            log,
+            Messages(client),
+            ThreadFiles(uploads, store),
+            pace,
+            bot_name=name,
+            page_of=lambda run, channel: run_link(settings, run, channel_id=channel),
+        ),
         redis_url=settings.require_redis_url(),
     )
 

@@ -14,6 +14,7 @@ from bot.cards import Card
 from bot.delivery.doorbell import Doorbell
 from bot.desk import Answer, Desk
 from bot.grammar import Command
+from bot.named_runs import resolved
 from bot.terminal.follow import follow
 from bot.terminal.main import ExitCode
 from bot.terminal.screen import Screen
@@ -38,6 +39,7 @@ def answer_at_once(command: Command, settings: Settings, screen: Screen) -> int:
     """A verb that only needs the log."""
     desk = open_desk(settings)
     authorize(desk.principal, command.verb.name)
+    command = resolved(desk, command)
     assert command.verb.answer is not None  # noqa: S101 - the caller has looked
     answer = command.verb.answer(desk, command.request)
     screen.answer(answer, files=_paths(answer))
@@ -55,7 +57,7 @@ def run_to_end(command: Command, settings: Settings, screen: Screen, *, detach: 
         )
     require_free_place(command.request)
     desk = open_desk(settings)
-    number, _ = submit.write(desk, command)
+    number, _ = submit.write(desk, resolved(desk, command))
     try:
         if submit.prepare(desk, number):
             with _redis(settings, stack) as (redis_url, trouble):

@@ -53,6 +53,7 @@ def help_text(request: Help, *, prefix: str, shell: bool) -> str:
     ]
     for heading, keys in groupby(verb.keys, key=lambda key: key.heading):
         lines += ["", *([f"{heading}:"] if heading else []), *_key_lines(verb, list(keys))]
+    lines += ["", *verb.notes] if verb.notes else []
     return "\n".join([*lines, "", "Examples:", *(f"  {prefix} {example}" for example in verb.examples)])
 
 

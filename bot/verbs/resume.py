@@ -1,13 +1,13 @@
 """`resume RUN`: go on with a run that was stopped, from its last checkpoint."""
 
-from bot.again import Again
+from bot.again import Again, How
 from bot.grammar import Verb, Words
 from bot.verbs.runs_in_words import run_in
 
 
 def build(words: Words) -> Again:
     """The request."""
-    return Again(run=run_in(words.plain[0]), resumes=True)
+    return Again(run=run_in(words.plain[0]), how=How.RESUME)
 
 
 VERB = Verb(

@@ -23,13 +23,14 @@ def build(words: Words) -> Show:
 
 
 def answer(desk: "Desk", request: Show) -> "Answer":
-    """The run's own card and envelope."""
+    """The run's own card and envelope, with its tags, notes and aliases."""
     from bot.answers import run_answer
+    from bot.beside import with_beside
     from shared.log import runs
 
     with desk.log.read() as connection:
         found = runs.find(connection, desk.principal, request.run)
-        return run_answer(desk, connection, found)
+        return with_beside(desk, connection, found, run_answer(desk, connection, found))
 
 
 VERB = Verb(

@@ -27,6 +27,9 @@ ANY_SLOT, NO_LIMITS = Slot(), Limits()
 MOST_LOSSES = 10
 """How many workers in a row a run may lose without a checkpoint in between before it is taken for the cause."""
 
+MOST_TARGET = 100
+"""The characters of a target's name by which runs are found: an index holds no column name of any length."""
+
 
 class FenceLost(Exception):
     """This attempt no longer has its run: its lease passed, or the run was taken or ended by someone else."""
@@ -165,9 +168,10 @@ def succeed(connection: Connection, attempt: Attempt, outcome: Outcome) -> None:
 
 def _found_out(result: Mapping[str, Any]) -> dict[str, Any]:
     """What of a result is searched by, and has a column of its own."""
-    dataset, headline = result.get("dataset") or {}, result.get("headline")
+    dataset, headline, target = result.get("dataset") or {}, result.get("headline"), result.get("target")
     return {
-        **{name: result.get(name) for name in ("target", "task", "split_sha256", "model", "headline")},
+        **{name: result.get(name) for name in ("task", "split_sha256", "model", "headline")},
+        "target": None if target is None else str(target)[:MOST_TARGET],
         "content_sha256": dataset.get("content_sha256"),
         "score": ((result.get("metrics") or {}).get("test") or {}).get(headline),
     }

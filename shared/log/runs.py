@@ -23,6 +23,8 @@ __all__ = ["ENDED", "WAITING", "Artifact", "NewRun", "Run", "RunState"]
 
 MOST_NUMBER = 2**31 - 1
 """No database holds a higher one."""
+MOST_NAME = 255
+"""The characters of a dataset's name that the log keeps: no file has a longer one, and no index holds any length."""
 
 
 class Run(BaseModel):
@@ -145,7 +147,7 @@ def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
         "resumes": new.resumes,
         "retries": new.retries,
         "replays": new.replays,
-        "dataset_name": new.dataset_name,
+        "dataset_name": new.dataset_name and new.dataset_name[:MOST_NAME],
         "dataset_source": new.dataset_source,
         "created_at": now(connection),
     }
@@ -161,7 +163,7 @@ def create(connection: Connection, new: NewRun) -> tuple[int, bool]:
         return known, False
     for parent in dict.fromkeys(new.parents):
         connection.execute(insert(tables.run_parents).values(run_id=number, parent_id=parent))
-    for tag in dict.fromkeys(new.tags):
+    for tag in dict.fromkeys(tag.lower() for tag in new.tags):
         at, by = values["created_at"], new.principal.user_id
         connection.execute(insert(tables.run_tags).values(run_id=number, tag=tag, by=by, at=at))
     return number, True

@@ -127,9 +127,30 @@ runs = Table(
     Index(None, "state", "id"),
     Index(None, "team_id", "id"),
     Index(None, "dataset_sha256"),
+    Index(None, "ended_at"),
     Index(None, "dataset_name"),
     Index("ix_runs_requested_by_id", "requested_by", "id"),
-    Index("ix_runs_board", "team_id", "content_sha256", "target", "split_sha256", "score"),
+    Index("ix_runs_board", "content_sha256", "target", "split_sha256", "score"),
+    Index(None, "created_at"),
+    Index(None, "name"),
+    # A search reads nothing else, from the newest run to the oldest; a whole row is some kilobytes.
+    Index(
+        "ix_runs_search",
+        "id",
+        "team_id",
+        "visibility",
+        "channel_id",
+        "requested_by",
+        "kind",
+        "state",
+        "dataset_name",
+        "name",
+        "model",
+        "task",
+        "target",
+        "started_at",
+        "ended_at",
+    ),
     # The claim reads nothing else of the runs that wait.
     Index("ix_runs_waiting", "state", "device", "length", "priority", "team_id", "requested_by", "queued_at", "id"),
     # Numbers are never used again, also not after the newest run was erased.
@@ -141,6 +162,7 @@ run_parents = Table(
     metadata,
     _run_id(primary_key=True),
     Column("parent_id", Integer, ForeignKey("runs.id"), primary_key=True),
+    Index(None, "parent_id"),
 )
 
 run_tags = Table(
@@ -176,7 +198,7 @@ promotions = Table(
     Column("why", Text),
     Column("by", String(128), nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    Index("ix_promotions_team_id_dataset_alias_id", "team_id", "dataset", "alias", "id"),
+    Index("ix_promotions_dataset_alias_id", "dataset", "alias", "id"),
     Index(None, "run_id"),
     sqlite_autoincrement=True,
 )
@@ -199,7 +221,7 @@ metrics = Table(
     Column("part", String(32), primary_key=True),
     Column("name", String(64), primary_key=True),
     Column("value", Float, nullable=False),
-    Index(None, "name", "value"),
+    Index("ix_metrics_name_part_value_run_id", "name", "part", "value", "run_id"),
 )
 
 metric_points = Table(
@@ -327,3 +349,38 @@ webhooks = Table(
     sqlite_autoincrement=True,
 )
 """The outbox of webhooks: one row for each end that a service is told of."""
+
+mirrored = Table(
+    "mirrored",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("lease_until", UtcDateTime),
+    Column("done_at", UtcDateTime),
+    Column("problem", Text),
+    Index(None, "kind", "at"),
+    Index(None, "done_at", "due_at"),
+)
+"""The outbox of the MLflow mirror: one row for each run that ended and each promotion."""
+
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("team_id", String(64), nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("runs", Json, nullable=False),
+    Column("erased", Json, nullable=False),
+    Column("by", String(128), nullable=False),
+    Column("why", Text),
+    Column("at", UtcDateTime, nullable=False),
+    Column("done_at", UtcDateTime),
+    Index(None, "sha256"),
+    sqlite_autoincrement=True,
+)
+"""Datasets that were erased on purpose: by whom and why, the runs that had read them, and which of their files went."""

@@ -11,7 +11,7 @@ from shared.log import tables
 from shared.log.engine import lapsed, now
 from shared.log.preparing import PREPARING_LEASE_S
 from shared.log.runs import append_event, fail_waiting
-from shared.log.states import ENDED, WAITING, RunState
+from shared.log.states import WAITING, RunState
 from shared.log.workers import live_slots
 from shared.specs import Device
 from shared.work import Length
@@ -89,19 +89,6 @@ def tell_worker_missing(connection: Connection) -> list[int]:
         connection.execute(update(tables.runs).where(runs.id == row.id).values(notice="worker_missing"))
         append_event(connection, row.id, WorkerMissing(device=row.device, length=row.length))
     return [row.id for row in rows]
-
-
-def checkpoints_to_forget(connection: Connection, *, days: int) -> list[int]:
-    """The runs that ended so many days ago, within a day, whose checkpoints nobody needs any more."""
-    runs, before = tables.runs.c, now(connection) - timedelta(days=days)
-    rows = connection.execute(
-        select(runs.id).where(
-            runs.state.in_([state.value for state in ENDED]),
-            runs.ended_at < before,
-            runs.ended_at > before - timedelta(days=1),
-        )
-    )
-    return list(rows.scalars())
 
 
 def _abandoned() -> Problem:

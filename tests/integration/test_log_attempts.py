@@ -41,7 +41,7 @@ from shared.log.runs import RunState
 from shared.log.waiting import longer_than
 from shared.settings import Settings
 from shared.specs import Device
-from shared.work import Length
+from shared.work import Length, Priority
 
 # Claiming --------------------------------------------------------------------------------------------
 
@@ -132,6 +132,26 @@ def test_a_lost_attempt_changes_nothing(log: Log, lose: Callable[[Log, Attempt],
         with pytest.raises(FenceLost), log.write() as connection:
             write(connection, attempt)
         assert everything(log) == before, name
+
+
+@pytest.mark.parametrize("end", ["succeed", "fail", "cancelled"])
+def test_nothing_changes_a_run_that_has_ended(log: Log, end: str) -> None:
+    """However it ended: no attempt, not its own last one, no wish and no sweep changes its result or anything else."""
+    attempt = running(log, lease_s=-1)
+    change(log, lambda connection: WRITES[end](connection, attempt))
+    state, before = run_of(log, attempt.run).state, everything(log)
+    for fence in (attempt.fence, attempt.fence + 1):
+        for write in (*WRITES.values(), lambda connection, mine: attempts.crash(connection, mine, PROBLEM, most=9)):
+            with pytest.raises(FenceLost), log.write() as connection:
+                write(connection, Attempt(run=attempt.run, fence=fence))
+    with log.write() as connection:
+        assert attempts.claim(connection, worker="w", lease_s=60) is None
+        assert attempts.release_lapsed(connection) == []
+        assert runs.queue(connection, attempt.run) is False
+        assert runs.fail_waiting(connection, attempt.run, PROBLEM) is False
+        assert runs.change_priority(connection, attempt.run, Priority.LOW, by="U0ADA") is False
+        assert runs.cancel(connection, attempt.run, by="U0ADA") is state
+    assert everything(log) == before
 
 
 @pytest.mark.parametrize("name", WRITES)

@@ -11,6 +11,7 @@ from shared.errors import RefusedWords
 SHELL = Principal(team_id="local", user_id="ada", source=Source.SHELL)
 SLACK = Principal(team_id="T1", user_id="U0ADA", source=Source.SLACK, channel_id="C1")
 FROM_SLACK = {"describe", "train", "evaluate", "compare", "predict", "status", "show", "log", "help"}
+FROM_SLACK |= {"diff", "history", "leaderboard", "note", "tag", "promote"}
 
 
 @pytest.mark.parametrize("verb", VERB_NAMES)

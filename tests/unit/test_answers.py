@@ -23,6 +23,8 @@ from shared.specs import AnySpec, CompareSpec, DescribeSpec, EvaluateSpec, Predi
 
 PROMISED = {"run", "kind", "state", "artifacts", "error"}
 OF_A_RUN = PROMISED | {"name", "words", "attempts", "priority", "device", "timing_s"}
+BESIDE = {"tags", "notes", "aliases"}
+"""What `show` adds: it stands beside the run."""
 SHELL = Principal(team_id="local", user_id="ada", source=Source.SHELL)
 SLACK = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel_id="C1")
 BYTES = b"the model"
@@ -142,7 +144,7 @@ def test_the_envelope_has_what_is_promised() -> None:
 def test_the_envelope_of_each_kind(desk: Desk, kind: str, keys: set[str]) -> None:
     """A run that ended well has the promised keys, what its kind found out, and no other."""
     met = answered(desk, "show", str(written(desk, kind))).envelope
-    assert set(met) == OF_A_RUN | keys
+    assert set(met) == OF_A_RUN | BESIDE | keys
     assert (met["kind"], met["state"], met["error"], met["attempts"]) == (kind, "succeeded", None, 1)
     assert {"queued", "total"} <= set(met["timing_s"])
     assert met["timing_s"]["queued"] >= 0
@@ -227,7 +229,7 @@ def test_log_lists_what_fits(desk: Desk) -> None:
     assert listed("by=ben") == []
     rows = answered(desk, "log").card.tables[0].rows
     assert [row[3] for row in rows] == ["", "diverged", "accuracy 0.8500"]
-    assert answered(desk, "log", "by=ben").card.notes == ("No run fits.",)
+    assert answered(desk, "log", "by=ben").card.notes == ("No run fits. `help log` shows what can be asked for.",)
 
 
 def test_lists_of_nothing_say_what_to_do(desk: Desk) -> None:

@@ -46,6 +46,7 @@ def refused(asked: Any, kind: type[AskedRun] | type[AskedRuns] = AskedRuns) -> l
         {"kind": "evaluate", "run": 7, "dataset": "b.csv"},
         {"kind": "predict", "run": 7, "dataset": "b.csv"},
         {"kind": "compare", "runs": [3, 4]},
+        {"kind": "compare", "runs": [3, 4], "dataset": "new rows.csv"},
     ],
 )
 def test_a_spec_in_words_can_be_typed_again(spec: dict[str, Any]) -> None:

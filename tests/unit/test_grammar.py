@@ -12,13 +12,19 @@ from hypothesis import strategies as st
 from bot.grammar import VERB_NAMES, Command, Key, load_verb, nearest_of, parse
 from bot.slack.typed import as_typed
 from bot.verbs.cancel import Cancel
+from bot.verbs.diff import Diff
 from bot.verbs.help import Help, help_text
-from bot.verbs.log import LogQuery
+from bot.verbs.history import History
+from bot.verbs.leaderboard import Leaderboard
+from bot.verbs.note import WriteNote
+from bot.verbs.promote import Promote
 from bot.verbs.show import Show
 from bot.verbs.status import Status
+from bot.verbs.tag import ChangeTags
 from bot.words import from_arguments, split_words
 from shared.access import ALLOWED, Source
 from shared.errors import RefusedWords
+from shared.search import Query
 from shared.specs import (
     Activation,
     ClassWeights,
@@ -83,6 +89,7 @@ NEEDED |= {"quantile": " loss=quantile"}
 NUMBERS = {"epochs", "batch", "lr", "momentum", "warmup", "restarts", "l1", "l2", "clip", "quantile", "smoothing"}
 NUMBERS |= {"patience", "depth", "width", "dropout", "seed", "split_seed", "budget"}
 BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+LOG_KEYS = "dataset, kind, state, by, tag, model, task, target, name, run, since, sort, limit"
 DESCRIBE_KEYS = [*list(TRAIN_KEYS)[:10], "write"]
 
 
@@ -261,14 +268,25 @@ def test_the_drop_of_a_column_with_a_comma() -> None:
         ("describe data.csv --write clean.CSV", DescribeSpec(dataset="data.csv", write="clean.CSV")),
         ("predict 42 “new customers.csv”", PredictSpec(run=42, dataset="new customers.csv")),
         ("compare 41 42 #43 42", CompareSpec(runs=(41, 42, 43))),
+        ("compare 41 42 on=march.csv", CompareSpec(runs=(41, 42), dataset="march.csv")),
         ("status", Status(run=None)),
         ("status 42", Status(run=42)),
         ("show #42", Show(run=42)),
         ("Show 42", Show(run=42)),
         ("cancel 42", Cancel(run=42)),
-        ("log", LogQuery()),
-        ("log kind=train state=failed by=ada limit=5", LogQuery(kind="train", state="failed", by="ada", limit=5)),
-        ("log --dataset churn name=March", LogQuery(dataset="churn", name="March")),
+        ("log", Query()),
+        (
+            "log kind=train state=failed by=ada limit=5",
+            Query(kinds=("train",), states=("failed",), by=("ada",), limit=5),
+        ),
+        ("log --dataset churn name=March", Query(dataset="churn", name="March")),
+        ("diff 41 #42", Diff(first=41, second=42)),
+        ("history in/churn.csv limit=5", History(dataset="churn.csv", limit=5)),
+        ("leaderboard churn target=Churn", Leaderboard(dataset="churn", target="Churn")),
+        ("note 42 too --slow, lr=1 “it said”", WriteNote(run=42, text="too --slow, lr=1 it said")),
+        ("tag 42 Baseline #Q3 -draft", ChangeTags(run=42, added=("baseline", "q3"), removed=("draft",))),
+        ("promote 42", Promote(run=42)),
+        ("promote 42 Shadow why='it is small'", Promote(run=42, alias="shadow", why="it is small")),
         ("help", Help(verb=None)),
         ("help TRAIN", Help(verb="train")),
         ("", Help(verb=None)),
@@ -294,7 +312,11 @@ def test_the_request_of_each_verb(text: str, request_: Any) -> None:
         ("train a.csv --taget y", ("unknown_key", "`train` knows no key `taget`.", "Did you mean `target`?")),
         (
             "log zzz=y",
-            ("unknown_key", "`log` knows no key `zzz`.", "It knows: kind, state, dataset, name, by, limit."),
+            (
+                "unknown_key",
+                "`log` knows no key `zzz`.",
+                f"It knows: {LOG_KEYS}; and metrics.",
+            ),
         ),
         ("show 42 zzz=y", ("unknown_key", "`show` knows no key `zzz`.", "It takes no keys.")),
         ("train a.csv lr=1 --lr 2", ("repeated_key", "`lr` is given more than once.", "Give it once.")),
@@ -311,6 +333,20 @@ def test_the_request_of_each_verb(text: str, request_: Any) -> None:
         (
             "show latest",
             ("bad_run", "`latest` is no run: a run is named by its number, such as 42.", "`log` lists the runs."),
+        ),
+        ("diff 42 42", ("bad_run", "`diff` needs two different runs; met 42 twice.", "`log` lists the runs.")),
+        ("note 42", ("missing_word", "`note` needs RUN TEXT...; met 42.", how_to("note RUN TEXT..."))),
+        (
+            "tag 42 -",
+            ("bad_value", "`-`: needs a tag of 1 to 80 letters, digits and signs.", ""),
+        ),
+        (
+            "promote 42 2nd",
+            (
+                "bad_value",
+                "An alias has 1 to 40 letters, digits, - or _, and begins with a letter; met `2nd`.",
+                "Such as champion or shadow; the dataset follows from the run.",
+            ),
         ),
         (
             "compare 42 42",

@@ -118,9 +118,10 @@ SPECS: dict[str, AnySpec] = {
     "evaluate": EvaluateSpec(run=42, dataset="march.csv"),
     "predict": PredictSpec(run=42, dataset="new.csv"),
     "compare": CompareSpec(runs=(41, 42)),
+    "compare_on": CompareSpec(runs=(41, 42), dataset="march.csv"),
     "probe": ProbeSpec(seconds=1.5),
 }
-SHAPES = {"train": 3, "train_alone": 3, "train_by_time": 2}
+SHAPES = {"train": 3, "train_alone": 3, "train_by_time": 2, "compare": 2}
 """The number of the newest golden file of a spec, where its shape has changed."""
 STORED = [(EVENT, f"event_{name}_1", event) for name, event in EVENTS.items()]
 STORED += [(SPEC, f"spec_{name}_{SHAPES.get(name, 1)}", spec) for name, spec in SPECS.items()]

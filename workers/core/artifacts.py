@@ -15,6 +15,7 @@ from workers.core.dataset import Dataset
 from workers.core.models.candidate import Candidate
 from workers.core.objective import Objective
 from workers.core.predictor import Predictor, TreeMember
+from workers.core.replay import WEIGHTS
 from workers.core.report import prediction_columns
 from workers.core.split import PART_NAMES, TEST
 
@@ -37,7 +38,7 @@ def write_artifacts(  # noqa: PLR0913 - the parts of a run, and what came of the
     """
     (out / "model.onnx").write_bytes(content)
     kept = ",".join(name.value for name in fitted.choice.weights)
-    (out / "weights.safetensors").write_bytes(save(weights(predictor), metadata={"model": kept}))
+    (out / WEIGHTS).write_bytes(save(weights(predictor), metadata={"model": kept}))
     check()
     parts = pl.Series(dataset.parts).replace_strict(PART_NAMES, return_dtype=pl.String)
     numbers = dataset.table.file_rows(np.arange(len(parts)))

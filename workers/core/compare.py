@@ -1,6 +1,6 @@
-"""Compares trained models on the test rows that all of them share."""
+"""Compares trained models: on the test rows that all of them share, or on a dataset that none has learnt from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,62 +11,164 @@ import polars as pl
 from shared.errors import Problem, RunFailed
 from shared.events import Stage
 from shared.specs import Task
-from workers.core import metrics, plots
+from workers.core import metrics
+from workers.core.given_rows import GivenRows, counted, given_rows, outputs_of
+from workers.core.intervals import intervals
+from workers.core.paired import FEW_DISCORDANT, REPEATS, differences
+from workers.core.plots_compared import differences_plot
 from workers.core.progress import Progress, Report, ShouldStop
 from workers.core.report import read_report, write_report
+from workers.core.stored import load_model
+from workers.core.told_apart import LEVEL, told_apart
 
 LEAST_SHARED_ROWS = 10
+SEED = 0
+"""Of the bootstrap."""
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A train run: its number, and the folder of its artifacts."""
+    """A train run: its number, the folder of its artifacts, and what was asked for."""
 
     run: int
     folder: Path
+    spec: Mapping[str, Any] | None = None
 
 
-def compare(runs: Sequence[ComparedRun], *, out: Path, report: Report, should_stop: ShouldStop) -> dict[str, Any]:
-    """Score the runs on the test rows that they share; write the artifacts into `out` and return the report.
+@dataclass(frozen=True)
+class _Rows:
+    """The rows on which the models are compared."""
 
-    Raises RunStopped, and RunFailed `model_unreadable` or `not_comparable` with every reason.
+    actual: np.ndarray
+    """[rows] class numbers or values, as for `metrics.score`."""
+    outputs: list[np.ndarray]
+    """Of each model."""
+    warnings: list[str]
+
+
+def compare(
+    runs: Sequence[ComparedRun],
+    *,
+    out: Path,
+    report: Report,
+    should_stop: ShouldStop,
+    data: Path | None = None,
+) -> dict[str, Any]:
+    """Score the runs on the test rows that they share, or on the file `data` through their model files, less the rows
+    that any of them has learnt from; write the artifacts into `out` and return the report.
+
+    Raises RunStopped, and RunFailed `not_comparable` with every reason, `model_unreadable`, or as reading `data` does.
     """
     out.mkdir(parents=True, exist_ok=True)
     progress = Progress(report, should_stop)
     progress.stage(Stage.READ)
     reports = [read_report(one.folder) for one in runs]
-    _refuse_other_questions(runs, reports)
-    tables = [_predictions(one.folder) for one in runs]
-    shared = _shared_rows(runs, tables)
+    _refuse_other_questions(runs, reports, with_data=data is not None)
     task, target, classes = Task(reports[0]["task"]), str(reports[0]["target"]), list(reports[0]["classes"])
+    rows = _tested(runs, task, classes) if data is None else _given(runs, data, task, target, progress)
 
     progress.stage(Stage.COMPARE)
     results = []
-    for one, facts, table in zip(runs, reports, tables, strict=True):
+    for one, facts, outputs in zip(runs, reports, rows.outputs, strict=True):
         progress.check()
-        rows = shared.select("key").join(table, on="key", how="left", maintain_order="left")
-        scores = metrics.score(task, *_scored(rows, task, classes))
-        results.append({"run": one.run, "model": facts["model"], "metrics": scores})
+        scores = metrics.score(task, rows.actual, outputs)
+        chance = intervals(task, rows.actual, outputs, seed=SEED, check=progress.check_now_and_then)
+        results.append(
+            {"run": one.run, "model": facts["model"], "metrics": scores, "intervals": chance, **_costs(one, facts)}
+        )
     headline = metrics.HEADLINE[task]
-    best = _best(results, headline)
+    found = differences(task, rows.actual, rows.outputs, seed=SEED, check=progress.check_now_and_then)
+    values = {result["run"]: result["metrics"][headline] for result in results}
     facts = {
         "kind": "compare",
         "task": task.value,
         "target": target,
         "runs": results,
-        "rows_shared": shared.height,
+        "rows_shared": len(rows.actual),
+        "rows_of": "test" if data is None else "dataset",
         "headline": headline,
-        "best": best,
-        "sentence": _sentence(results, headline, best, shared.height),
-        "warnings": _warnings(runs, tables, shared.height),
+        **told_apart([one.run for one in runs], values, found, headline=headline, rows=len(rows.actual)),
+        "tests": {
+            "level": LEVEL,
+            "correction": "Holm, over the pairs, for each score",
+            "accuracy": f"McNemar: exact below {FEW_DISCORDANT} rows on which just one of two is right, else mid-p",
+            "roc_auc": "DeLong",
+            "others": f"paired bootstrap, {REPEATS} resamples, expanded percentiles, seed {SEED}",
+        },
+        "spec_differences": _spec_differences(runs),
+        "warnings": rows.warnings,
     }
     lines = [{"run": r["run"], "model": r["model"], **r["metrics"]} for r in results]
     pl.DataFrame(lines, infer_schema_length=None).write_csv(out / "comparison.csv")
-    plots.comparison(out / "comparison.png", results, headline, best, target)
+    differences_plot(out / "comparison.png", facts)
     return write_report(out, facts)
 
 
-def _refuse_other_questions(runs: Sequence[ComparedRun], reports: Sequence[dict[str, Any]]) -> None:
+def _tested(runs: Sequence[ComparedRun], task: Task, classes: Sequence[str]) -> _Rows:
+    """The test rows that all share, as each run left them."""
+    tables = [_predictions(one.folder) for one in runs]
+    shared = _shared_rows(runs, tables)
+    rows = [shared.select("key").join(table, on="key", how="left", maintain_order="left") for table in tables]
+    parts = [_scored(one, task, classes) for one in rows]
+    return _Rows(parts[0][0], [said for _, said in parts], _warnings(runs, tables, shared.height))
+
+
+def _given(runs: Sequence[ComparedRun], data: Path, task: Task, target: str, progress: Progress) -> _Rows:
+    """The rows of a file that all models can be scored on, and what their model files say of these."""
+    models = [load_model(one.folder) for one in runs]
+    read = list[GivenRows]()
+    for stored in models:
+        progress.check()
+        read.append(given_rows(stored, data))
+    if any(one.actual is None for one in read):
+        raise RunFailed(
+            _problem(f"the dataset of on= has no column `{target}`", "Add the target, or compare without on=.")
+        )
+    usable = np.logical_and.reduce([one.scorable for one in read])
+    values = [one.actual for one in read if one.actual is not None]
+    # Two models may read a number in two ways; a row counts where all see the same.
+    usable &= np.logical_and.reduce([one == values[0] for one in values])
+    outputs = []
+    for stored, one in zip(models, read, strict=True):
+        said, finite = outputs_of(stored, one.frame, progress)
+        usable &= finite
+        outputs.append(said)
+    known = np.logical_or.reduce([one.known for one in read])
+    if usable.sum() < LEAST_SHARED_ROWS:
+        raise RunFailed(
+            _problem(
+                f"of the {len(known)} rows of on=, {int(usable.sum())} have a target and were met by no model in "
+                f"training, and at least {LEAST_SHARED_ROWS} are needed",
+                "Give rows that none of the models has learnt from.",
+            )
+        )
+    warnings = list(dict.fromkeys(text for one in read for text in (*one.table.warnings, *one.unscored)))
+    if known.any():
+        warnings.append(f"{counted(int(known.sum()))} left out: one of the models was trained or chosen with them.")
+    actual = values[0][usable]
+    return _Rows(
+        actual if task is Task.REGRESSION else actual.astype(np.int64), [said[usable] for said in outputs], warnings
+    )
+
+
+def _costs(one: ComparedRun, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model took and takes, as far as it is known."""
+    file = one.folder / "model.onnx"
+    return {
+        "train_s": (facts.get("timing_s") or {}).get("train"),
+        "model_bytes": file.stat().st_size if file.is_file() else None,
+    }
+
+
+def _spec_differences(runs: Sequence[ComparedRun]) -> dict[str, dict[str, Any]]:
+    """For each key of the specs that differs, the value of each run."""
+    specs = {one.run: one.spec for one in runs if one.spec is not None}
+    keys = dict.fromkeys(key for spec in specs.values() for key in spec)
+    values = {key: {str(run): spec.get(key) for run, spec in specs.items()} for key in keys}
+    return {key: told for key, told in values.items() if len({repr(value) for value in told.values()}) > 1}
+
+
+def _refuse_other_questions(runs: Sequence[ComparedRun], reports: Sequence[dict[str, Any]], *, with_data: bool) -> None:
     """Raise RunFailed unless every run predicts the same thing."""
     others = [one.run for one, facts in zip(runs, reports, strict=True) if facts.get("kind") != "train"]
     if others:
@@ -75,6 +177,8 @@ def _refuse_other_questions(runs: Sequence[ComparedRun], reports: Sequence[dict[
     problems = problems or _differences(runs, reports, "classes")
     if not problems:
         return
+    if with_data:
+        raise RunFailed(*problems)
     try:
         # What is predicted differs already; whether the rows do is a reason of its own.
         _shared_rows(runs, [_predictions(one.folder).with_columns(actual=pl.lit("")) for one in runs])
@@ -140,24 +244,6 @@ def _scored(rows: pl.DataFrame, task: Task, classes: Sequence[str]) -> tuple[np.
     return np.array([numbers[cell] for cell in rows["actual"]]), probabilities
 
 
-def _best(results: Sequence[dict[str, Any]], headline: str) -> int | None:
-    """The run with the best headline metric; None where it is not defined, or where the best ones are equal."""
-    known = {r["run"]: r["metrics"][headline] for r in results if r["metrics"][headline] is not None}
-    at_the_top = [run for run, value in known.items() if value == max(known.values())]
-    return int(at_the_top[0]) if len(at_the_top) == 1 else None
-
-
-def _sentence(results: Sequence[dict[str, Any]], headline: str, best: int | None, rows: int) -> str:
-    values = {r["run"]: r["metrics"][headline] for r in results if r["metrics"][headline] is not None}
-    if not values:
-        return f"On {rows} shared test rows {headline} is not defined, so no run is the best."
-    first, *others = sorted(values.values(), reverse=True)
-    if best is None:
-        return f"On {rows} shared test rows the best runs are equal: {headline} {first:.4f}."
-    above = f", {first - others[0]:.4f} above the next" if others else ""
-    return f"On {rows} shared test rows run {best} is the best: {headline} {first:.4f}{above}."
-
-
 def _warnings(runs: Sequence[ComparedRun], tables: Sequence[pl.DataFrame], shared: int) -> list[str]:
     return [
         f"Run {one.run} was tested on {table.height} rows; {table.height - shared} of them are not "
@@ -169,7 +255,7 @@ def _warnings(runs: Sequence[ComparedRun], tables: Sequence[pl.DataFrame], share
 
 def _problem(reason: str, hint: str) -> Problem:
     return Problem(
-        code="not_comparable", message=f"Runs are compared on test rows that they share; {reason}.", hint=hint
+        code="not_comparable", message=f"Runs are compared on the same rows with the same target; {reason}.", hint=hint
     )
 
 

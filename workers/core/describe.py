@@ -15,6 +15,7 @@ from shared.errors import RunFailed
 from shared.events import DatasetRead, Stage
 from shared.specs import DescribeSpec, TableSpec, Task, TrainSpec
 from workers.core.columns import Column, Kind, told_kinds, understand
+from workers.core.content import content_sha256
 from workers.core.dataset import has_commas, understand_dataset
 from workers.core.dates import DAY_S, Order, read_dates
 from workers.core.kinds import Values, column_values, find_kind
@@ -157,7 +158,11 @@ def _facts(found: _Understood, progress: Progress) -> dict[str, Any]:
         columns.append(_column_facts(found.table, column, is_target=column.name == found.target))
     return {
         "kind": "describe",
-        "dataset": {"rows": found.table.height, "columns": len(found.table.names)},
+        "dataset": {
+            "rows": found.table.height,
+            "columns": len(found.table.names),
+            "content_sha256": content_sha256(found.table),
+        },
         "dialect": _dialect_facts(found.table),
         "target": found.target,
         "task": None if found.task is None else found.task.value,

@@ -1,8 +1,9 @@
 """How far a score may be off: 95 % intervals of every score of a part.
 
-Accuracy: Wilson (1927). Area under the ROC curve: DeLong (1988) on the scale of its logit. Whatever else depends on
-the confusion matrix or on means over rows: percentiles of the bootstrap, rows resampled as if they were independent.
-The work is bounded for any number of rows: see `_resampled_sums` and `_resampled_confusions`.
+Accuracy: Wilson (1927). Area under the ROC curve: DeLong (1988) on the scale of its logit. Squared errors: the
+bootstrap-t. Whatever else depends on the confusion matrix or on means over rows: expanded percentiles of the bootstrap.
+`benchmarks/significance.py` counts how many hold. The work is bounded for any number of rows: see `resample` and
+`_resampled_confusions`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,19 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from scipy.stats import rankdata
+from scipy.stats import t as student
 
 from shared.specs import LossName, Task
 from workers.core.aim import Aim, usual_aim
 from workers.core.metrics import Part, names, normalised, roc_auc
+from workers.core.resample import expanded_percentiles, resampled_sums
 
 Interval = list[float]
 """The lower and the upper end."""
 
 _Z = 1.959964  # of a normal distribution, 95 % lie within so many standard deviations
-_LEAST_ROWS = 10  # fewer rows have too few resamples to speak of a distribution
-_MOST_BLOCKS = 10_000
+LEAST_ROWS = 10
+"""Fewer rows have too few resamples to speak of a distribution."""
 _MOST_RANKED = 20_000_000  # rows x classes
 _MOST_DRAWN = 20_000_000  # resamples x cells of the confusion matrix
+_MOST_STUDENTS = 2.5  # of few rows, a bootstrap-t may have no end; so many times Student's quantile is far enough
 
 
 def intervals(  # noqa: PLR0913 - all but the first three are how, not what
@@ -39,9 +43,9 @@ def intervals(  # noqa: PLR0913 - all but the first three are how, not what
     """The 95 % interval of each score of `metrics.score`, which says what `actual` and `predicted` are.
 
     None where the score or its spread is not defined: too few rows, or rows that show no spread at all (a model
-    without any error), where an interval of no width would claim to be certain. Below a few hundred rows the
-    bootstrap's are somewhat too narrow: of those of r2, with a skewed target, 90 % hold. The same for the same seed.
-    `check` is called between the resamples and may end the work by raising.
+    without any error), where an interval of no width would claim to be certain. Below a few hundred rows those of
+    squared errors are somewhat too narrow where a few errors are far larger than the others. The same for the same
+    seed. `check` is called between the resamples and may end the work by raising.
     """
     if len(actual) == 0:
         return dict.fromkeys(names(task, aim))
@@ -72,7 +76,7 @@ def fold_interval(
     areas, lows, highs = np.array(found).T
     # The folds' rows are different ones, so that the variances of their areas add up.
     below, above = (float(np.sqrt(np.square(areas - ends).sum())) / len(found) for ends in (lows, highs))
-    return _sound(float(areas.mean()) - below, min(1.0, float(areas.mean()) + above))
+    return sound(float(areas.mean()) - below, min(1.0, float(areas.mean()) + above))
 
 
 def wilson(hits: float, rows: int) -> Interval:
@@ -85,10 +89,37 @@ def wilson(hits: float, rows: int) -> Interval:
 
 def mean_interval(values: np.ndarray) -> Interval | None:
     """The interval of a mean over rows, by the normal distribution; None where the rows show no spread."""
-    if len(values) < _LEAST_ROWS:
+    if len(values) < LEAST_ROWS:
         return None
     mean, half = float(values.mean()), _Z * float(values.std(ddof=1)) / len(values) ** 0.5
-    return _sound(mean - half, mean + half)
+    return sound(mean - half, mean + half)
+
+
+def row_log_losses(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """[rows]: what each row adds to the log loss."""
+    tiny = np.finfo(np.float64).eps  # where scikit-learn's log loss clips as well
+    given = normalised(predicted)[np.arange(len(actual)), actual]
+    losses: np.ndarray = -np.log(np.clip(given, tiny, 1 - tiny))
+    return losses
+
+
+def auc_and_influence(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
+    """The area under the ROC curve, and [rows] by how much each row pulls it (DeLong's structural components)."""
+    rows, hits = len(positive), int(positive.sum())
+    misses = rows - hits
+    ranks, beaten = rankdata(scores), np.empty(rows)
+    beaten[positive] = (ranks[positive] - rankdata(scores[positive])) / misses
+    beaten[~positive] = 1 - (ranks[~positive] - rankdata(scores[~positive])) / hits
+    auc = float(beaten[positive].mean())
+    influence = beaten - auc
+    influence[positive] *= rows / np.sqrt(hits * (hits - 1.0))
+    influence[~positive] *= rows / np.sqrt(misses * (misses - 1.0))
+    return auc, influence
+
+
+def sound(low: float, high: float) -> Interval | None:
+    """The interval, or None where it would have no width or no end."""
+    return [low, high] if np.isfinite([low, high]).all() and low < high else None
 
 
 @dataclass(frozen=True)
@@ -104,25 +135,47 @@ def _of_numbers(actual: np.ndarray, predicted: np.ndarray, aim: Aim, draws: _Dra
     predicted = predicted.astype(np.float64)
     errors = predicted - actual
     centered = actual - actual.mean()  # the difference of two sums of squares below stays precise
+    unit = float(np.abs(errors).max()) or 1.0  # so that fourth powers stay in range
     asked = aim.row_losses(actual, predicted)
-    sums = _resampled_sums([np.abs(errors), errors**2, centered, centered**2, asked], draws)
-    rows, mae, sse, total, squares, loss = sums.T
-    mse = sse / rows
-    r2 = 1 - sse / (squares - total**2 / rows)
-    drawn = {"r2": r2, "rmse": np.sqrt(mse), "mse": mse, "mae": mae / rows}
+    columns = [np.ones(len(actual)), np.abs(errors), (errors / unit) ** 2, (errors / unit) ** 4, centered, centered**2]
+    sums = _sums(np.stack([*columns, asked], axis=1), draws)
+    rows, mae, sse, fourth, total, squares, loss = sums.T
+    r2 = 1 - sse * unit**2 / (squares - total**2 / rows)
+    mse = _of_squares(sse / rows, fourth / rows, errors / unit)
+    drawn = {"r2": r2, "mae": mae / rows}
     if aim.loss in (LossName.HUBER, LossName.QUANTILE):
         drawn[aim.metric] = loss / rows
     found = {name: _percentiles(values, len(actual)) for name, values in drawn.items()}
+    found["mse"] = None if mse is None else sound(mse[0] * unit**2, mse[1] * unit**2)
+    found["rmse"] = None if mse is None else sound(mse[0] ** 0.5 * unit, mse[1] ** 0.5 * unit)
     if aim.loss is LossName.QUANTILE:
         found["coverage"] = wilson(float((actual <= predicted).sum()), len(actual))
-    return found
+    return {name: found[name] for name in names(Task.REGRESSION, aim)}
+
+
+def _of_squares(means: np.ndarray, fourths: np.ndarray, errors: np.ndarray) -> Interval | None:
+    """Of the mean squared error, by the bootstrap-t on the scale of its logarithm (Efron & Tibshirani 1993, chapter
+    12): a few large errors make most of it, and percentiles miss those that a sample has by chance too few of.
+
+    `means`, `fourths` [repeats]: the means of the squares and of the fourth powers in each resample.
+    """
+    rows, mean, fourth = len(errors), float((errors**2).mean()), float((errors**4).mean())
+    if rows < LEAST_ROWS or mean == 0 or fourth <= mean**2:
+        return None
+    spread = np.sqrt(np.maximum(fourths / means**2 - 1, 0) / rows)
+    away = (np.log(means) - np.log(mean)) / spread
+    away = away[np.isfinite(away)]
+    if len(away) < 0.9 * len(means):
+        return None
+    most = _MOST_STUDENTS * float(student.ppf(0.975, rows - 1))
+    below, above = np.clip(np.quantile(away, [0.025, 0.975]), -most, most)
+    own = float(np.sqrt((fourth / mean**2 - 1) / rows))
+    return sound(mean * float(np.exp(-above * own)), mean * float(np.exp(-below * own)))
 
 
 def _of_classes(actual: np.ndarray, predicted: np.ndarray, draws: _Draws) -> dict[str, Interval | None]:
     rows, labels, probabilities = len(actual), predicted.argmax(axis=1), normalised(predicted)
-    tiny = np.finfo(np.float64).eps  # where scikit-learn's log loss clips as well
-    losses = -np.log(np.clip(probabilities[np.arange(rows), actual], tiny, 1 - tiny))
-    sums = _resampled_sums([losses], draws)
+    sums = _sums(np.stack([np.ones(rows), row_log_losses(actual, predicted)], axis=1), draws)
     averages = np.concatenate(list(_resampled_confusions(actual, labels, predicted.shape[1], draws)), axis=1)
     return {
         "accuracy": wilson(float((actual == labels).sum()), rows),
@@ -134,24 +187,9 @@ def _of_classes(actual: np.ndarray, predicted: np.ndarray, draws: _Draws) -> dic
     }
 
 
-def _resampled_sums(values: list[np.ndarray], draws: _Draws) -> np.ndarray:
-    """[repeats, 1 + values]: the number of rows of each resample and the sums of `values` [rows] over it.
-
-    Above 10,000 rows, blocks of rows that were put together at random are resampled instead of the rows: the sums
-    of the blocks spread as the rows do, and a resample costs the same for any number of rows.
-    """
-    rows, chance = len(values[0]), draws.chance
-    columns = np.stack([np.ones(rows), *values], axis=1)
-    blocks = min(rows, _MOST_BLOCKS)
-    if blocks < rows:
-        block = chance.permutation(rows) % blocks
-        columns = np.stack([np.bincount(block, weights=column) for column in columns.T], axis=1)
-    sums = np.empty((draws.repeats, columns.shape[1]))
-    for k in range(draws.repeats):
-        draws.check()
-        times = np.bincount(chance.integers(blocks, size=blocks), minlength=blocks)
-        sums[k] = times.astype(np.float64) @ columns
-    return sums
+def _sums(columns: np.ndarray, draws: _Draws) -> np.ndarray:
+    """[repeats, columns]: the sums over each resample."""
+    return np.concatenate(list(resampled_sums(columns, draws.chance, draws.repeats, draws.check)))
 
 
 def _resampled_confusions(actual: np.ndarray, labels: np.ndarray, classes: int, draws: _Draws) -> Iterator[np.ndarray]:
@@ -198,37 +236,19 @@ def _auc_interval(actual: np.ndarray, probabilities: np.ndarray, chance: np.rand
         return None
     auc, influence = 0.0, np.zeros(used)
     for k in judged:
-        one_auc, one_influence = _auc_and_influence(actual == k, probabilities[:, k])
+        one_auc, one_influence = auc_and_influence(actual == k, probabilities[:, k])
         auc += one_auc / len(judged)
         influence += one_influence / len(judged)
     if not 0 < auc < 1:
         return None
     half = _Z * np.sqrt((influence**2).mean() / rows) / (auc * (1 - auc))
     logit = np.log(auc / (1 - auc))
-    return _sound(*(float(1 / (1 + np.exp(-end))) for end in (logit - half, logit + half)))
-
-
-def _auc_and_influence(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
-    """The area under the ROC curve, and [rows] by how much each row pulls it (DeLong's structural components)."""
-    rows, hits = len(positive), int(positive.sum())
-    misses = rows - hits
-    ranks, beaten = rankdata(scores), np.empty(rows)
-    beaten[positive] = (ranks[positive] - rankdata(scores[positive])) / misses
-    beaten[~positive] = 1 - (ranks[~positive] - rankdata(scores[~positive])) / hits
-    auc = float(beaten[positive].mean())
-    influence = beaten - auc
-    influence[positive] *= rows / np.sqrt(hits * (hits - 1.0))
-    influence[~positive] *= rows / np.sqrt(misses * (misses - 1.0))
-    return auc, influence
+    return sound(*(float(1 / (1 + np.exp(-end))) for end in (logit - half, logit + half)))
 
 
 def _percentiles(draws: np.ndarray, rows: int) -> Interval | None:
     finite = draws[np.isfinite(draws)]
-    if rows < _LEAST_ROWS or len(finite) < 0.9 * len(draws):
+    if rows < LEAST_ROWS or len(finite) < 0.9 * len(draws):
         return None
-    low, high = np.percentile(finite, [2.5, 97.5])
-    return _sound(float(low), float(high))
-
-
-def _sound(low: float, high: float) -> Interval | None:
-    return [low, high] if np.isfinite([low, high]).all() and low < high else None
+    low, high = np.quantile(finite, expanded_percentiles(rows))
+    return sound(float(low), float(high))

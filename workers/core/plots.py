@@ -39,15 +39,15 @@ def loss_curve(path: Path, curves: Mapping[str, Curve]) -> None:
     figure = Figure(figsize=(5.2 * columns, 4.2 * lines), layout="constrained")
     panels = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axes, (name, curve) in zip(panels, curves.items(), strict=False):
-        axes.set_title(_plain(f"Loss of {name}"))
+        axes.set_title(plain(f"Loss of {name}"))
         if len(curve.losses) < 2:
             _say_losses(axes, curve)
             continue
         steps = np.arange(1, len(curve.losses) + 1)
         for k, part in enumerate(("training", "validation")):
             axes.plot(steps, [losses[k] for losses in curve.losses], label=part, linewidth=1.6)
-        axes.set_xlabel(_plain(curve.counted))
-        axes.set_ylabel(_plain(curve.loss))
+        axes.set_xlabel(plain(curve.counted))
+        axes.set_ylabel(plain(curve.loss))
         axes.xaxis.get_major_locator().set_params(integer=True)
         if _spans_decades(curve.losses):
             axes.set_yscale("log")
@@ -55,7 +55,7 @@ def loss_curve(path: Path, curves: Mapping[str, Curve]) -> None:
         axes.legend()
     for axes in panels[len(curves) :]:
         axes.set_axis_off()
-    _save(figure, path)
+    save(figure, path)
 
 
 def outcome(
@@ -89,13 +89,13 @@ def predicted_vs_true(path: Path, actual: np.ndarray, predicted: np.ndarray, tar
     )
     low, high = min(shown.min(), guessed.min()), max(shown.max(), guessed.max())
     axes.plot([low, high], [low, high], color="black", linewidth=1, linestyle="--", label="perfect")
-    axes.set_title(_plain(f"Predicted and true {_short(target, 40)}, {len(actual):,} test rows"))
-    axes.set_xlabel(_plain(f"True {_short(target, 40)}"))
-    axes.set_ylabel(_plain(f"Predicted {_short(target, 40)}"))
+    axes.set_title(plain(f"Predicted and true {short(target, 40)}, {len(actual):,} test rows"))
+    axes.set_xlabel(plain(f"True {short(target, 40)}"))
+    axes.set_ylabel(plain(f"Predicted {short(target, 40)}"))
     axes.tick_params(axis="x", labelrotation=30)
     axes.grid(alpha=0.3)
     axes.legend()
-    _save(figure, path)
+    save(figure, path)
 
 
 def confusion(path: Path, actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str], target: str) -> None:
@@ -109,7 +109,7 @@ def confusion(path: Path, actual: np.ndarray, predicted: np.ndarray, classes: Se
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, fraction=0.046)
     bar.set_label("Share of the true class")
-    labels = [_plain(_without_middle(name, 20)) for name in names]
+    labels = [plain(_without_middle(name, 20)) for name in names]
     axes.set_xticks(
         range(len(names)), labels, rotation=0 if max(map(len, labels)) < 8 and len(names) < 6 else 45, ha="center"
     )
@@ -122,10 +122,10 @@ def confusion(path: Path, actual: np.ndarray, predicted: np.ndarray, classes: Se
         for (row, column), count in np.ndenumerate(counts):
             color = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=color)
-    axes.set_title(_plain(f"Confusion matrix of {_short(target, 24)},\n{len(actual):,} test rows"))
+    axes.set_title(plain(f"Confusion matrix of {short(target, 24)},\n{len(actual):,} test rows"))
     axes.set_xlabel("Predicted")
     axes.set_ylabel("True")
-    _save(figure, path)
+    save(figure, path)
 
 
 def reliability(path: Path, measured: Mapping[str, Any], classes: Sequence[str], target: str) -> None:
@@ -144,13 +144,13 @@ def reliability(path: Path, measured: Mapping[str, Any], classes: Sequence[str],
     axes.set_ylim(-0.02, 1.02)
     rows = sum(one["count"] for one in bins)
     measures = "" if not bins else f"\ncalibration error {measured['ece']:.3f}, Brier score {measured['brier']:.3f}"
-    axes.set_title(_plain(f"Reliability of {_short(target, 30)}, {rows:,} test rows{measures}"))
+    axes.set_title(plain(f"Reliability of {short(target, 30)}, {rows:,} test rows{measures}"))
     what = f"“{_without_middle(classes[1], 30)}”" if len(classes) == 2 else "the class that is named"
-    axes.set_xlabel(_plain(f"Predicted probability of {what}"))
+    axes.set_xlabel(plain(f"Predicted probability of {what}"))
     axes.set_ylabel("Share of rows where it was so")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
-    _save(figure, path)
+    save(figure, path)
 
 
 def residuals(path: Path, actual: np.ndarray, predicted: np.ndarray, target: str) -> None:
@@ -166,8 +166,8 @@ def residuals(path: Path, actual: np.ndarray, predicted: np.ndarray, target: str
         alpha=0.5 if len(errors) < 1000 else 0.25,
         edgecolors="none",
     )
-    figure.suptitle(_plain(f"Errors in {_short(target, 40)}, {len(actual):,} test rows"), fontsize="large")
-    axes.set_xlabel(_plain(f"Predicted {_short(target, 40)}"))
+    figure.suptitle(plain(f"Errors in {short(target, 40)}, {len(actual):,} test rows"), fontsize="large")
+    axes.set_xlabel(plain(f"Predicted {short(target, 40)}"))
     axes.set_ylabel("Error: predicted minus true")
     axes.tick_params(axis="x", labelrotation=30)
     counts.hist(errors, bins=min(50, max(5, int(len(errors) ** 0.5))), orientation="horizontal")
@@ -175,28 +175,7 @@ def residuals(path: Path, actual: np.ndarray, predicted: np.ndarray, target: str
     for panel in (axes, counts):
         panel.axhline(0, color="black", linewidth=1, linestyle="--")
         panel.grid(alpha=0.3)
-    _save(figure, path)
-
-
-def comparison(path: Path, results: Sequence[Mapping[str, Any]], headline: str, best: int | None, target: str) -> None:
-    """One bar for each run: the headline metric on the rows that all share."""
-    figure = Figure(figsize=(6.4, 1.6 + 0.5 * len(results)), layout="constrained")
-    axes: Axes = figure.subplots()
-    names = [f"run {result['run']} ({result['model']})" for result in results]
-    values = [result["metrics"][headline] for result in results]
-    colors = ["tab:blue" if result["run"] == best else "lightsteelblue" for result in results]
-    places = np.arange(len(results))
-    axes.barh(places, [value or 0.0 for value in values], color=colors)
-    for place, value in enumerate(values):
-        text = "not defined" if value is None else f" {value:.4f} "
-        axes.text(max(value or 0.0, 0.0), place, text, va="center")
-    axes.set_yticks(places, names)
-    axes.invert_yaxis()
-    low, high = axes.get_xlim()
-    axes.set_xlim(low, high + 0.18 * (high - low))
-    axes.set_title(_plain(f"{headline} of `{_short(target, 30)}` on the shared test rows"))
-    axes.grid(alpha=0.3, axis="x")
-    _save(figure, path)
+    save(figure, path)
 
 
 def _frequent(
@@ -219,7 +198,7 @@ def _say_losses(axes: Axes, curve: Curve) -> None:
     if curve.losses:
         learning, watching = curve.losses[0]
         text = f"{curve.loss} after one {curve.counted.lower()}\ntraining {learning:.4g}\nvalidation {watching:.4g}"
-    axes.text(0.5, 0.5, _plain(text), ha="center", va="center", wrap=True, transform=axes.transAxes)
+    axes.text(0.5, 0.5, plain(text), ha="center", va="center", wrap=True, transform=axes.transAxes)
 
 
 def _spans_decades(curve: Sequence[tuple[float, float]]) -> bool:
@@ -227,7 +206,8 @@ def _spans_decades(curve: Sequence[tuple[float, float]]) -> bool:
     return bool((losses > 0).all() and losses.max() > 20 * losses.min())
 
 
-def _short(text: str, limit: int) -> str:
+def short(text: str, limit: int) -> str:
+    """The text on one line, its end left out where it is long."""
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -238,12 +218,13 @@ def _without_middle(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-(limit // 2 - 1) :]}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """The text without matplotlib's mathematics: a dollar sign is a dollar sign."""
     return text.replace("$", r"\$")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure."""
     FigureCanvasAgg(figure)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks are drawn as boxes

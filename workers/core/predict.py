@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from shared.events import DatasetRead, Stage
+from workers.core.content import content_sha256
 from workers.core.progress import Progress, Report, ShouldStop
 from workers.core.report import prediction_columns, write_report
 from workers.core.stored import StoredModel, free_names, load_model
@@ -24,7 +25,7 @@ def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: 
     out.mkdir(parents=True, exist_ok=True)
     progress, started = Progress(report, should_stop), time.perf_counter()
     progress.stage(Stage.READ)
-    stored = load_model(model)
+    stored = load_model(model, with_rows=False)
     table = stored.read(data, tolerate=True)
     frame, as_read = stored.as_trained(table)
     notes, as_missing = _notes(stored, frame, table.unreadable)
@@ -45,7 +46,7 @@ def predict(model: Path, data: Path, *, out: Path, report: Report, should_stop: 
     timing = {"load": load_s, "predict": time.perf_counter() - started}
     facts = {
         "kind": "predict",
-        "dataset": {"rows": frame.height, "columns": frame.width},
+        "dataset": {"rows": frame.height, "columns": frame.width, "content_sha256": content_sha256(table)},
         "task": task.value,
         "target": target,
         "model": stored.report["model"],

@@ -13,13 +13,16 @@ import polars as pl
 from shared.datasets.dialect import Dialect
 from shared.errors import failed
 from shared.specs import Task
+from workers.core.environment import environment
 
 REPORT = "report.json"
 
 
 def write_report(out: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Write `report.json` and return what stands in it: plain values, null where a number is not finite."""
-    plain: dict[str, Any] = as_plain(facts)
+    """Write `report.json` and return what stands in it: plain values, null where a number is not finite. Where the run
+    was done is added.
+    """
+    plain: dict[str, Any] = as_plain({**facts, "environment": environment()})
     (out / REPORT).write_text(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return plain
 

@@ -127,9 +127,12 @@ class StoredModel:
         return set(rows.filter(pl.col("part").is_in(["train", "validation"]))["row_hash"])
 
 
-def load_model(folder: Path) -> StoredModel:
-    """The model in a folder of artifacts. Raises RunFailed `model_unreadable`, with every file that is missing."""
-    lost = [name for name in ("model.onnx", "report.json", "rows.parquet") if not (folder / name).is_file()]
+def load_model(folder: Path, *, with_rows: bool = True) -> StoredModel:
+    """The model in a folder of artifacts. Raises RunFailed `model_unreadable`, with every file that is missing; the
+    hashes of its rows, which may have been forgotten, are one of them only `with_rows`.
+    """
+    needed = ("model.onnx", "report.json", *(["rows.parquet"] if with_rows else []))
+    lost = [name for name in needed if not (folder / name).is_file()]
     if lost:
         raise RunFailed(
             *(

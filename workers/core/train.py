@@ -23,11 +23,14 @@ from workers.core.dataset import Dataset, understand_dataset
 from workers.core.development import Development, development
 from workers.core.device import choose_device
 from workers.core.encode import Cells
+from workers.core.energy import GpuUse
+from workers.core.environment import write_environment
 from workers.core.fold_scores import kept_held_out, kept_learnt
 from workers.core.going_on import go_on
 from workers.core.graph import build_graph
 from workers.core.memory import memory_needed_by, ran_out
 from workers.core.predictor import Predictor
+from workers.core.profile import write_profile
 from workers.core.progress import Progress, Report, ShouldStop
 from workers.core.report import write_report
 from workers.core.runtime import Model, check_model
@@ -85,7 +88,7 @@ def _train(  # noqa: PLR0913 - those of `train`
     plan: Mapping[str, Any] | None,
     checkpoints: Checkpoints | None,
 ) -> dict[str, Any]:
-    timing, device = dict[str, float](), choose_device(spec.device)
+    timing, device, used = dict[str, float](), choose_device(spec.device), GpuUse()
     progress.stage(Stage.READ)
     with _timed(timing, "load"):
         dataset = understand_dataset(data, spec, writer=TableWriter(scratch, progress.check_now_and_then))
@@ -131,13 +134,15 @@ def _train(  # noqa: PLR0913 - those of `train`
         progress.check()
         actual = dataset.target.values[dataset.parts == TEST]
         plots.measures(out, measured, actual, scored.outputs, dataset.target.classes, dataset.target.name)
+        write_environment(out)
+        write_profile(out, dataset)
     facts = {"kind": "train", **data_facts(dataset), **said_of_model, **measured}
     facts |= {"parity": scored.parity, "seed": spec.seed, "split_seed": spec.split_seed, "timing_s": timing}
     facts["plan"] = plan_facts(spec, fitted, rows, time_s=time_s, device=device)
     if progress.keeper is not None:
         facts["checkpoints"] = progress.keeper.facts()
         facts["warnings"] += progress.keeper.notes
-    return write_report(out, facts | resource_facts(rows, fitted, device))
+    return write_report(out, facts | resource_facts(rows, fitted, device) | used.facts())
 
 
 @dataclass(frozen=True)

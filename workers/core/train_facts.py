@@ -16,6 +16,7 @@ from workers.core import metrics
 from workers.core.aim import Aim
 from workers.core.auto import Fitted
 from workers.core.coefficients import coefficients
+from workers.core.content import content_sha256, parts_sha256, split_sha256
 from workers.core.dataset import Dataset
 from workers.core.development import Development
 from workers.core.encode import as_plain
@@ -34,8 +35,16 @@ CURVE_POINTS = 100
 def data_facts(dataset: Dataset) -> dict[str, Any]:
     """How the table was read and understood."""
     counts = {name: int(np.sum(dataset.parts == part)) for part, name in PART_NAMES.items()}
+    parts = parts_sha256(dataset)
     return {
-        "dataset": {"rows": dataset.table.height, "columns": len(dataset.table.names), "parts": counts},
+        "dataset": {
+            "rows": dataset.table.height,
+            "columns": len(dataset.table.names),
+            "parts": counts,
+            "content_sha256": content_sha256(dataset.table),
+            "parts_sha256": parts,
+        },
+        "split_sha256": split_sha256(parts),
         "task": dataset.target.task.value,
         "target": dataset.target.name,
         "target_style": asdict(dataset.target.style),

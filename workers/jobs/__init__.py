@@ -4,7 +4,7 @@ A job imports the core when it works, so that a worker that lacks a package can 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -14,6 +14,7 @@ from shared.specs import AnySpec
 
 if TYPE_CHECKING:  # a process that only looks up what a job needs does without the core
     from workers.core.checkpoints import Checkpoints
+    from workers.core.replay import Replayed
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class Bench:
     should_stop: Callable[[], bool]
     checkpoints: "Checkpoints | None" = None
     """Where the job keeps what it has learnt, and what earlier attempts have left; None: it keeps nothing."""
+    replays: "Replayed | None" = None
+    """The run that this one does again, as its log says."""
+    model_specs: Mapping[int, AnySpec] = field(default_factory=dict)
+    """What was asked of each run whose model is used, as far as it is known."""
+    data_sha256: str | None = None
+    """The hash of the dataset's bytes, where the log knows it."""
 
 
 class Job(Protocol):

@@ -5,7 +5,7 @@ from typing import Any, cast
 from shared.specs import EvaluateSpec
 from workers.jobs import Bench
 
-NEEDS = ("model.onnx", "report.json", "rows.parquet")
+NEEDS = ("model.onnx", "profile.json", "report.json", "rows.parquet")
 
 
 def work(bench: Bench) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, cast
 from shared.specs import PredictSpec
 from workers.jobs import Bench
 
-NEEDS = ("model.onnx", "report.json", "rows.parquet")
+NEEDS = ("model.onnx", "report.json")
 
 
 def work(bench: Bench) -> dict[str, Any]:

@@ -1,7 +1,11 @@
 """Train runs."""
 
+import hashlib
+from pathlib import Path
 from typing import Any, cast
 
+from shared.documents.data_card import data_card
+from shared.documents.model_card import About, model_card
 from shared.specs import TrainSpec
 from workers.jobs import Bench
 
@@ -9,15 +13,33 @@ NEEDS: tuple[str, ...] = ()
 
 
 def work(bench: Bench) -> dict[str, Any]:
-    """Fit a model on the run's dataset."""
+    """Fit a model on the run's dataset; one that replays another run follows its plan, and says what came of it."""
+    from workers.core.environment import packages
+    from workers.core.replay import WEIGHTS, replay_facts
+    from workers.core.report import write_report
     from workers.core.train import train
 
-    spec = cast(TrainSpec, bench.spec)
-    return train(
+    spec, old = cast(TrainSpec, bench.spec), bench.replays
+    result = train(
         bench.data,
-        spec,
+        spec if old is None else old.asked_as_then(spec),
         out=bench.out,
         report=bench.report,
         should_stop=bench.should_stop,
+        plan=None if old is None else old.plan,
         checkpoints=bench.checkpoints,
     )
+    _write_documents(bench, spec, result)
+    if old is None:
+        return result
+    with (bench.out / WEIGHTS).open("rb") as file:
+        weights_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    facts = replay_facts(old, result, weights_sha256=weights_sha256, packages=packages())
+    return write_report(bench.out, {**result, "replay": facts})
+
+
+def _write_documents(bench: Bench, spec: TrainSpec, report: dict[str, Any]) -> None:
+    """What people read of the model and of its table."""
+    about = About(dataset=Path(spec.dataset).name, dataset_sha256=bench.data_sha256, name=spec.name)
+    (bench.out / "model_card.md").write_text(model_card(report, about), encoding="utf-8")
+    (bench.out / "data_card.md").write_text(data_card(report, about), encoding="utf-8")

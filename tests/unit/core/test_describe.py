@@ -57,7 +57,7 @@ def by_name(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_a_table_is_described(described: Describe, write: Write) -> None:
     """Every column stands with its kind, the reason, what is missing, examples, and from where to where it goes."""
     result = described(write(shop()))
-    assert result["dataset"] == {"rows": ROWS, "columns": 6}
+    assert result["dataset"] == {**result["dataset"], "rows": ROWS, "columns": 6}
     assert {key: result["dialect"][key] for key in ("delimiter", "encoding", "has_header", "preamble")} == {
         "delimiter": ";",
         "encoding": "utf-8",
@@ -207,7 +207,7 @@ def test_parquet_has_no_dialect(described: Describe, tmp_path: Path) -> None:
     pl.DataFrame({"x": range(ROWS), "y": ["a", "b"] * (ROWS // 2)}).write_parquet(tmp_path / "data")
     result = described(tmp_path / "data", write="clean.csv")
     assert result["dialect"] is None
-    assert (result["dataset"], result["task"]) == ({"rows": ROWS, "columns": 2}, "binary")
+    assert (result["dataset"]["rows"], result["dataset"]["columns"], result["task"]) == (ROWS, 2, "binary")
     assert (tmp_path / "out" / "clean.csv").read_text().splitlines()[:2] == ["x,y", "0,a"]
 
 

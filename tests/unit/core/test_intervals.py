@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 from shared.errors import RunStopped
 from shared.specs import LossName, Task
 from workers.core.aim import Aim
-from workers.core.intervals import _auc_and_influence, fold_interval, intervals, mean_interval, wilson
+from workers.core.intervals import auc_and_influence, fold_interval, intervals, mean_interval, wilson
 from workers.core.metrics import NAMES, names, score, score_folds
 
 
@@ -64,7 +64,7 @@ def test_the_area_under_the_curve_is_delongs():
     """The area is scikit-learn's, ties included, and the spread of the influences is DeLong's variance, counted out."""
     actual, predicted = classified(60, 2)
     scores = np.round(predicted[:, 1], 1)
-    auc, influence = _auc_and_influence(actual == 1, scores)
+    auc, influence = auc_and_influence(actual == 1, scores)
     assert auc == pytest.approx(sk.roc_auc_score(actual, scores), abs=1e-12)
     hits, misses = scores[actual == 1], scores[actual == 0]
     beats = (hits[:, None] > misses[None]) + 0.5 * (hits[:, None] == misses[None])

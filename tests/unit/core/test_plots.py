@@ -5,6 +5,7 @@ import pytest
 
 from workers.core import plots
 from workers.core.calibration import calibration
+from workers.core.plots_compared import differences_plot
 
 ODD = ["$x_", "a\nb", "日本", "x" * 200, ""]
 
@@ -25,9 +26,27 @@ def test_the_other_plots(tmp_path):
     curves = {"linear": [(1.0, 1.1)], "mlp": [(1.0, 2.0), (1e-5, 1e-6)], "gbdt": []}
     plots.loss_curve(tmp_path / "a.png", {name: plots.Curve(losses, "$x_", "Tree") for name, losses in curves.items()})
     plots.predicted_vs_true(tmp_path / "b.png", np.ones(3), np.ones(3), "y")
-    results = [{"run": k, "model": "mlp", "metrics": {"r2": value}} for k, value in enumerate((0.8, -0.2, None))]
-    plots.comparison(tmp_path / "c.png", results, "r2", 0, "$y")
-    assert all((tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in "abc")
+    assert all((tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in "ab")
+
+
+@pytest.mark.parametrize("runs", [2, 3, 10])
+def test_comparisons_of_any_number_of_runs(tmp_path, runs):
+    """Undefined scores, missing intervals and many pairs are drawn; the picture stays of a readable size."""
+    values = [0.8, -0.2, None, *(k / 10 for k in range(7))][:runs]
+    results = [
+        {"run": k, "model": "mlp", "metrics": {"r2": one}, "intervals": {"r2": None if k % 2 else [-0.3, 0.9]}}
+        for k, one in enumerate(values)
+    ]
+    pairs = [
+        {"runs": [a, b], "tied": a > 0, "differences": {"r2": {"difference": 0.1, "interval": [0.0, 0.2]}}}
+        for a in range(runs)
+        for b in range(a + 1, runs)
+    ]
+    facts = {"headline": "r2", "runs": results, "pairs": pairs, "best": 0, "target": "$y", "rows_shared": 9}
+    differences_plot(tmp_path / "plot.png", {**facts, "rows_of": "test"})
+    content = (tmp_path / "plot.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) < 400_000
 
 
 @pytest.mark.parametrize(("classes", "rows"), [(2, 400), (3, 25), (60, 400), (2, 0)])
@@ -63,7 +82,7 @@ def test_the_losses_of_any_number_of_candidates(tmp_path, candidates):
 def test_a_panel_says_what_fell_and_over_what(tmp_path, monkeypatch):
     """The axes name the loss that was asked for and what was counted; a single point is told in numbers."""
     drawn = []
-    monkeypatch.setattr(plots, "_save", lambda figure, _: drawn.append(figure))
+    monkeypatch.setattr(plots, "save", lambda figure, _: drawn.append(figure))
     curves = {
         "gbdt": plots.Curve([(2.0, 2.5), (1.0, 1.5)], "Pinball loss at 0.9 (standardised)", "Tree"),
         "linear": plots.Curve([(0.25, 0.5)], "Pinball loss at 0.9 (standardised)", "Epoch"),

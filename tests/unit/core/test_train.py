@@ -14,8 +14,10 @@ from shared.specs import TrainSpec
 from workers.core.train import train
 
 ARTIFACTS = {
+    "environment.json",
     "loss_curve.png",
     "model.onnx",
+    "profile.json",
     "report.json",
     "rows.parquet",
     "test_predictions.csv",

@@ -46,7 +46,7 @@ def test_the_training_file_scores_its_test_rows(run, model, write, tmp_path):
     assert report["rows_left_out"] == 240 - report["rows_scored"]
     assert f"{report['rows_left_out']} rows were left out" in report["warnings"][0]
     assert {p.name for p in (tmp_path / "used").iterdir()} == {
-        "report.json", "predictions.csv", "confusion_matrix.png", "reliability.png"
+        "report.json", "predictions.csv", "confusion_matrix.png", "reliability.png", "drift.png"
     }  # fmt: skip
     assert json.loads((tmp_path / "used" / "report.json").read_text()) == report
 
@@ -67,18 +67,67 @@ def test_new_rows_are_all_scored(run, model, write, mixed_table):
 @pytest.mark.parametrize(
     ("change", "code", "part"),
     [
-        (lambda lines: [line.rsplit(",", 1)[0] for line in lines], "target_missing_in_data", "Use predict"),
         (lambda lines: ["user_id,since,kind", "a,b,c"], "columns_missing", "missing: `size`, `color`, `active`"),
         (lambda lines: lines[:1], "dataset_header_only", "no row"),
     ],
 )
 def test_data_that_cannot_be_scored_is_refused(run, model, write, change, code, part):
-    """A missing target, and all missing columns at once, are named."""
+    """All missing columns at once, and a file without rows, are named."""
     folder, text = model
     with pytest.raises(RunFailed) as caught:
         run(evaluate, folder, write("\n".join(change(text.splitlines()))))
     assert caught.value.code == code
     assert part in str(caught.value)
+
+
+def test_data_without_the_target_is_predicted_and_looked_at(run, model, write, mixed_table, tmp_path):
+    """Nothing is scored and the report says so; predictions have no column of what happened, and drift is told."""
+    folder, _ = model
+    lines = mixed_table(60, seed=9).splitlines()
+    report = run(evaluate, folder, write("\n".join(line.rsplit(",", 1)[0] for line in lines)))
+    assert report["warnings"][0] == (
+        "The file has no column `kind`, so nothing is scored: these are predictions and drift only."
+    )
+    assert {"metrics", "headline", "rows_scored", "intervals", "slices"} & set(report) == set()
+    assert (report["rows_predicted"], report["drift"]["rows"]) == (60, 60)
+    assert report["schema"] == {"missing": [], "new": [], "other_kind": [], "unseen_words": []}
+    rows = _rows(tmp_path / "used" / "predictions.csv")
+    assert list(rows[0]) == ["row", "prediction", "probability_bad", "probability_good"]
+    assert len(rows) == 60
+    assert {p.name for p in (tmp_path / "used").iterdir()} == {"report.json", "predictions.csv", "drift.png"}
+
+
+def test_what_differs_from_the_training_data_is_told(run, model, write, mixed_table):
+    """Columns that are new or gone, cells of another kind, unseen words and drift, each with its count."""
+    folder, _ = model
+    lines = mixed_table(80, seed=9).replace("red", "violet").splitlines()
+    cells = [line.split(",")[1:] for line in lines]
+    for row in cells[1:4]:
+        row[0] = "many"
+    report = run(evaluate, folder, write("\n".join(",".join([*row, "x"]) for row in cells).replace("kind,x", "kind,z")))
+    schema = report["schema"]
+    assert (schema["missing"], schema["new"]) == (["user_id"], ["z"])
+    assert schema["other_kind"] == [
+        {"column": "size", "kind": "number", "cells": 3, "of": schema["other_kind"][0]["of"]}
+    ]
+    violet = schema["unseen_words"][0]
+    assert (violet["column"], violet["words"], violet["different"]) == ("color", ["violet"], 1)
+    assert "color" in report["drift"]["drifted"]
+    said = " ".join(report["warnings"])
+    assert "Column that training had is missing: `user_id`." in said
+    assert "Column that training had not is new: `z`." in said
+    assert "`size`: 3 of " in said
+    assert "hold words that training has not met: `violet`." in said
+    assert "drifted from the rows that the model learnt from: `color` (strong, PSI" in said
+
+
+def test_a_model_of_before_profiles_is_evaluated_without_drift(run, model, write, mixed_table):
+    """It says that drift is not told, and why."""
+    folder, _ = model
+    (folder / "profile.json").unlink()
+    report = run(evaluate, folder, write(mixed_table(60, seed=9)))
+    assert report["drift"] is None
+    assert any(said.startswith("Drift is not told: ") for said in report["warnings"])
 
 
 def test_rows_that_trained_the_model_do_not_count(run, model, write):
@@ -209,9 +258,57 @@ def test_runs_on_the_same_data_are_compared(run, write, fit, mixed_table, tmp_pa
     assert report["rows_shared"] == good["dataset"]["parts"]["test"]
     assert [one["metrics"] for one in report["runs"]] == [poor["metrics"]["test"], good["metrics"]["test"]]
     assert (report["best"], report["headline"]) == (9, "roc_auc")
-    assert report["sentence"].startswith(f"On {report['rows_shared']} shared test rows run 9 is the best: roc_auc ")
+    assert report["sentence"].startswith("Run 9 is better than 7 by 0.")
+    assert report["sentence"].endswith("; the interval excludes zero.")
     assert {p.name for p in (tmp_path / "used").iterdir()} == {"report.json", "comparison.csv", "comparison.png"}
     assert [row["run"] for row in _rows(tmp_path / "used" / "comparison.csv")] == ["7", "9"]
+
+
+def test_runs_are_compared_on_a_dataset(run, write, fit, mixed_table, tmp_path):
+    """Through their model files, on rows that neither has learnt from; the specs, time and size stand beside."""
+    data = write(mixed_table())
+    good, poor = {"target": "kind"}, {"target": "kind", "drop": ["size", "since"]}
+    fit(data, out="good", model="linear", **good)
+    fit(data, out="poor", model="linear", **poor)
+    compared = [ComparedRun(7, tmp_path / "poor", poor), ComparedRun(9, tmp_path / "good", good)]
+    new = mixed_table() + mixed_table(300, seed=9).split("\n", 1)[1]
+    report = run(lambda *words, **more: compare(*words, data=write(new, "new"), **more), compared)
+    assert (report["rows_of"], report["best"], report["tied"]) == ("dataset", 9, [])
+    assert 300 <= report["rows_shared"] < 540
+    assert any("left out: one of the models was trained or chosen with them" in said for said in report["warnings"])
+    assert report["spec_differences"] == {"drop": {"7": ["size", "since"], "9": None}}
+    pair = report["pairs"][0]
+    assert (pair["runs"], pair["tied"]) == ([9, 7], False)
+    assert pair["differences"]["accuracy"]["test"].startswith("McNemar")
+    assert pair["differences"]["roc_auc"]["test"] == "DeLong"
+    assert pair["differences"]["log_loss"]["test"] == "paired bootstrap"
+    for one in report["runs"]:
+        assert one["model_bytes"] == (tmp_path / ("poor" if one["run"] == 7 else "good") / "model.onnx").stat().st_size
+        assert one["train_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda text: "\n".join(line.rsplit(",", 1)[0] for line in text.splitlines()), "has no column `kind`"),
+        (lambda text: text[: len(text) // 80], "and at least 10 are needed"),
+    ],
+)
+def test_a_dataset_that_compares_nothing_is_refused(run, model, write, mixed_table, change, reason):
+    """Without the target, or with too few new rows, nothing is compared and the reason is named."""
+    folder, _ = model
+    data = write(change(mixed_table(60, seed=9) if "column" in reason else mixed_table()), "new")
+    with pytest.raises(RunFailed, match=reason) as caught:
+        run(lambda *w, **more: compare(*w, data=data, **more), [ComparedRun(1, folder), ComparedRun(2, folder)])
+    assert caught.value.code == "not_comparable"
+
+
+def test_runs_that_say_the_same_are_tied(run, model):
+    """No run is the best of two copies of a model."""
+    folder, _ = model
+    report = run(compare, [ComparedRun(1, folder), ComparedRun(2, folder)])
+    assert (report["best"], report["tied"]) == (None, [1, 2])
+    assert report["sentence"].startswith("Runs 1 and 2 cannot be told apart on ")
 
 
 def test_part_of_the_rows_may_be_shared(run, write, fit, line_table, tmp_path):

@@ -116,6 +116,21 @@ def test_the_same_trigger_queues_nothing_twice(ask: Ask, log: Log) -> None:
     assert len(all_runs(log)) == 1
 
 
+def test_people_and_aliases_in_words(ask: Ask, log: Log) -> None:
+    """A mention means the person, `me` whoever types, and an alias is looked up before anything is written."""
+    ask("train churn.csv")
+    ask("train sales.csv", user_id="U0EVE")
+    for words, shown, hidden in (
+        ("log by:<@U0EVE|eve>", "sales.csv", "churn.csv"),
+        ("log by:me state:preparing", "churn.csv", "sales.csv"),
+    ):
+        met = ask(words)
+        assert shown in met
+        assert hidden not in met
+    assert "No run has the alias “champion:churn”" in ask("predict champion:churn new.csv")
+    assert len(all_runs(log)) == 2
+
+
 def test_every_problem_is_named_at_once(ask: Ask, log: Log) -> None:
     """Words that cannot be understood queue nothing, and each mistake is named with its fix."""
     said = ask("train churn.csv epochs=none lr=-1 tagret=x")

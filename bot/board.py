@@ -1,0 +1,264 @@
+"""The history and the leaderboard of a dataset, for people and for machines."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.answers import envelope, run_envelope, runs_answer
+from bot.beside import promotion_plain
+from bot.cards import Card, Table, duration_text, number_text
+from bot.desk import Answer, Desk
+from bot.tables import interval_text
+from shared.log.beside import Promotion
+from shared.log.boards import Board, Comparison, Record
+from shared.log.runs import Run
+
+BEST, WAS_BEST = "★ best", "☆ best then"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A board, how many runs it has, the best of them, and the comparisons of the very best."""
+
+    board: Board
+    size: int
+    ranked: Sequence[Run]
+    comparisons: Sequence[Comparison] = ()
+
+
+@dataclass(frozen=True)
+class Tie:
+    """Whether a run can be told apart from the best, and what says so."""
+
+    tied: bool
+    comparison: int | None = None
+    """The run that compared them; None where only their intervals tell."""
+
+
+def history_answer(
+    desk: Desk, names: Sequence[str], found: Sequence[Run], records: Sequence[Record], promotions: Sequence[Promotion]
+) -> Answer:
+    """The runs on a dataset, newest first, and its promotions."""
+    still = {record.question: record for record in records}
+    marks = {record.run: WAS_BEST for record in records} | {record.run: BEST for record in still.values()}
+    title = "History of " + (", ".join(names[:3]) or "a dataset")
+    plain = runs_answer("history", found, title=title, expected={}, empty="No run.")
+    (table,) = plain.card.tables
+    rows = tuple((*row, marks.get(run.id, "")) for row, run in zip(table.rows, found, strict=True))
+    tables = [Table(caption=title, header=(*table.header, "mark"), rows=rows)]
+    if promotions:
+        tables.append(_promotions_table(promotions))
+    notes = [
+        f"Best so far: run {record.run}, {record.metric} {number_text(record.score)}"
+        + (f", target {record.target}." if record.target else ".")
+        for record in list(still.values())[-3:]
+    ]
+    more = (f"{desk.prefix} leaderboard {_typed(names[0])}",) if names and records else ()
+    card = Card(title=title, tables=tuple(tables), notes=tuple(notes), more=more)
+    best = {record.run for record in still.values()}
+    items = [{**run_envelope(run), "best": run.id in best, "was_best": marks.get(run.id) == WAS_BEST} for run in found]
+    promoted = [{"run": made.run, **promotion_plain(made)} for made in promotions]
+    return Answer(card=card, envelope=envelope("history", "succeeded", items=items, promotions=promoted))
+
+
+def leaderboard_answer(
+    desk: Desk, dataset: str, standings: Sequence[Standing], *, others: int, target: str | None
+) -> Answer:
+    """A table for each board."""
+    title = f"Leaderboard of {dataset}"
+    if not standings:
+        about = f" with target {target}" if target else ""
+        empty = Card(title=title, notes=(f"No model was trained on it{about} and measured on test rows yet.",))
+        return Answer(card=empty, envelope=envelope("leaderboard", "succeeded", items=[]))
+    tables: list[Table] = []
+    notes: list[str] = []
+    items: list[dict[str, Any]] = []
+    for standing in standings:
+        ties = ties_of(standing)
+        tables.append(_board_table(standing, ties))
+        notes += _tie_notes(standing, ties)
+        items.append(_board_plain(standing, ties))
+    if others:
+        boards = "1 older board is" if others == 1 else f"{others:,} older boards are"
+        notes.append(f"{boards} not shown: of another content, target, score or test rows; target=COLUMN narrows.")
+    best = standings[0].ranked
+    more = [f"{desk.prefix} compare {' '.join(str(run.id) for run in best[:3])}"] if len(best) > 1 else []
+    more.append(f"{desk.prefix} promote {best[0].id}")
+    card = Card(title=title, tables=tuple(tables), notes=tuple(notes), more=tuple(more))
+    return Answer(card=card, envelope=envelope("leaderboard", "succeeded", items=items))
+
+
+def ties_of(standing: Standing) -> dict[int, Tie]:
+    """For each run but the best: whether it can be told apart from that; runs of which nothing is known are left out.
+
+    The newest comparison that holds both counts; where there is none, whether their 95 % intervals overlap.
+    """
+    best, *rest = standing.ranked
+    found = {}
+    for run in rest:
+        tie = _compared(standing, best.id, run.id) or _overlap(standing.board.metric, best, run)
+        if tie is not None:
+            found[run.id] = tie
+    return found
+
+
+def _compared(standing: Standing, best: int, other: int) -> Tie | None:
+    for comparison in standing.comparisons:
+        if comparison.result.get("rows_of") == "dataset":
+            continue  # it looked at other rows than the board does
+        if comparison.result.get("headline", standing.board.metric) != standing.board.metric:
+            continue
+        tied = _says(comparison.result, best, other)
+        if tied is not None:
+            return Tie(tied, comparison.run)
+    return None
+
+
+def _says(result: dict[str, Any], best: int, other: int) -> bool | None:
+    """Whether a comparison says that two runs are tied; None where it says nothing of both. Read leniently: what a
+    comparison says has grown over time.
+    """
+    for pair in result.get("pairs") or ():
+        if isinstance(pair, dict) and set(pair.get("runs") or (pair.get("first"), pair.get("second"))) == {best, other}:
+            if isinstance(pair.get("tied"), bool):
+                return bool(pair["tied"])
+            if isinstance(pair.get("separated"), bool):
+                return not pair["separated"]
+    tied = result.get("tied")
+    if not isinstance(tied, list):
+        return None
+    together = {*tied, result.get("best")}
+    if {best, other} <= together:
+        return True
+    held = {entry.get("run") for entry in result.get("runs") or () if isinstance(entry, dict)}
+    return False if {best, other} <= held and {best, other} & together else None
+
+
+def _overlap(metric: str, best: Run, other: Run) -> Tie | None:
+    mine, theirs = _interval(best, metric), _interval(other, metric)
+    if mine is None or theirs is None:
+        return None
+    return Tie(mine[0] <= theirs[1] and theirs[0] <= mine[1])
+
+
+def _interval(run: Run, metric: str) -> Sequence[float] | None:
+    interval = (((run.result or {}).get("intervals") or {}).get("test") or {}).get(metric)
+    return interval if isinstance(interval, list) and len(interval) == 2 and None not in interval else None
+
+
+def _ranks(standing: Standing, ties: dict[int, Tie]) -> Iterator[str]:
+    """1, 2, 3 ...; whatever cannot be told apart from the best shares its rank."""
+    shared = any(tie.tied for tie in ties.values())
+    for place, run in enumerate(standing.ranked, start=1):
+        first = place == 1 or (run.id in ties and ties[run.id].tied)
+        yield "1=" if first and shared else str(place)
+
+
+def _board_table(standing: Standing, ties: dict[int, Tie]) -> Table:
+    board = standing.board
+    rows = tuple(
+        (
+            rank,
+            str(run.id),
+            run.model or "–",
+            number_text(run.score),
+            interval_text(_interval(run, board.metric)),
+            _seeds_text(run),
+            run.requested_by,
+            _seconds_text(_trained_s(run)),
+            _seconds_text(_gpu_s(run)),
+        )
+        for rank, run in zip(_ranks(standing, ties), standing.ranked, strict=True)
+    )
+    header = ("rank", "run", "model", board.metric, "95 % interval", "seeds", "by", "training", "GPU")
+    shown = f"the best {len(rows)} of {standing.size:,} runs" if standing.size > len(rows) else _runs_text(len(rows))
+    what = f"{', '.join(board.names[:2])}, target {board.target or '–'}"
+    return Table(caption=f"{what}: {shown} on the same test rows", header=header, rows=rows)
+
+
+def _tie_notes(standing: Standing, ties: dict[int, Tie]) -> Iterator[str]:
+    best = standing.ranked[0].id
+    compared = [
+        f"{run} (run {tie.comparison} compared them)" for run, tie in ties.items() if tie.tied and tie.comparison
+    ]
+    overlapping = [str(run) for run, tie in ties.items() if tie.tied and not tie.comparison]
+    if compared:
+        yield f"Cannot be told apart from run {best} on their test rows: {', '.join(compared)}."
+    if overlapping:
+        yield (
+            f"Not compared with run {best} yet, and their 95 % intervals overlap, so they count as tied:"
+            f" {', '.join(overlapping)}."
+        )
+
+
+def _board_plain(standing: Standing, ties: dict[int, Tie]) -> dict[str, Any]:
+    board = standing.board
+    rows = []
+    for rank, run in zip(_ranks(standing, ties), standing.ranked, strict=True):
+        tie = ties.get(run.id)
+        rows.append(
+            {
+                "rank": int(rank.rstrip("=")),
+                "tied": rank.endswith("="),
+                "compared_by": tie.comparison if tie else None,
+                "run": run.id,
+                "model": run.model,
+                "score": run.score,
+                "interval": _interval(run, board.metric),
+                "seeds": _seeds(run),
+                "by": run.requested_by,
+                "train_s": _trained_s(run),
+                "gpu_seconds": _gpu_s(run),
+            }
+        )
+    return {
+        "datasets": list(board.names),
+        "content_sha256": board.content_sha256,
+        "dataset_sha256": board.dataset_sha256,
+        "target": board.target,
+        "task": board.task,
+        "split_sha256": board.split_sha256,
+        "metric": board.metric,
+        "size": standing.size,
+        "rows": rows,
+    }
+
+
+def _runs_text(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"
+
+
+def _promotions_table(promotions: Sequence[Promotion]) -> Table:
+    rows = tuple(
+        (f"{made.alias}:{made.dataset}", str(made.run), made.by, f"{made.at:%Y-%m-%d %H:%M} UTC", made.why or "–")
+        for made in promotions
+    )
+    return Table(caption="Promotions, the newest first", header=("alias", "run", "by", "when", "why"), rows=rows)
+
+
+def _seeds(run: Run) -> list[int]:
+    """The seeds that a run's score is the mean of."""
+    several, one = (run.result or {}).get("seeds"), getattr(run.spec, "seed", None)
+    if isinstance(several, list):
+        return [entry.get("seed", 0) if isinstance(entry, dict) else entry for entry in several]
+    return [] if one is None else [one]
+
+
+def _seeds_text(run: Run) -> str:
+    return str(len(_seeds(run)) or "–")
+
+
+def _trained_s(run: Run) -> float | None:
+    return ((run.result or {}).get("timing_s") or {}).get("train")
+
+
+def _gpu_s(run: Run) -> float | None:
+    return (run.result or {}).get("gpu_seconds")
+
+
+def _seconds_text(seconds: float | None) -> str:
+    return duration_text(seconds) if seconds else "–"
+
+
+def _typed(word: str) -> str:
+    return f'"{word}"' if any(letter.isspace() for letter in word) else word

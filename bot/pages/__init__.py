@@ -1,0 +1,1 @@
+"""The run pages: what the experiment log holds, read-only, for a browser."""
