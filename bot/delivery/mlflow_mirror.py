@@ -45,6 +45,9 @@ class MlflowMirror:
 
     def send_next(self) -> bool:
         """Tell of the next thing that is due; False when nothing is."""
+        with self._log.read() as connection:  # most looks find nothing, and cost no write
+            if not mirror.is_behind(connection):
+                return False
         with self._log.write() as connection:
             mirror.enroll(connection)
             due = mirror.take(connection, owner=self._owner)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, insert, select, true
 from sqlalchemy.dialects import postgresql, sqlite
@@ -108,7 +109,7 @@ def promotions_of(connection: Connection, principal: Principal, dataset: str, *,
     """The newest promotions of a dataset that this principal may see, newest first."""
     promotions = tables.promotions.c
     found = _visible(principal, [promotions.dataset == dataset_key(dataset)]).order_by(promotions.id.desc()).limit(most)
-    return [_promotion(row) for row in connection.execute(found)]
+    return [promotion_of(row) for row in connection.execute(found)]
 
 
 def aliases_of(connection: Connection, principal: Principal, run: Run) -> list[str]:
@@ -133,6 +134,6 @@ def _visible(principal: Principal, conditions: Sequence[ColumnElement[bool]]) ->
     return select(tables.promotions).select_from(join).where(visible_to(principal), *conditions)
 
 
-def _promotion(row: object) -> Promotion:
-    values = row._mapping  # type: ignore[attr-defined]  # a row of SQLAlchemy's
-    return Promotion(values["dataset"], values["alias"], values["run_id"], values["why"], values["by"], values["at"])
+def promotion_of(row: Any) -> Promotion:
+    """The promotion that a row of the table holds."""
+    return Promotion(row.dataset, row.alias, row.run_id, row.why, row.by, row.at)

@@ -9,15 +9,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Select, String, and_, exists, func, insert, literal, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from shared.access import Visibility
 from shared.log import tables
+from shared.log.beside import Promotion, promotion_of
 from shared.log.engine import lapsed, now, one_at_a_time
 from shared.log.states import ENDED
 
 LEASE_S = 600.0
+_AT_ONCE = 1_000
+_SEEN = tables.runs.c.visibility == Visibility.TEAM.value
 _LOOKS_BACK = timedelta(hours=1)
 """A block may have written its end a little before it was visible, and clocks are set back."""
 
@@ -38,49 +41,39 @@ class Due:
     tries: int
 
 
-@dataclass(frozen=True)
-class Promotion:
-    """A model that was given the name of a dataset."""
-
-    run: int
-    dataset: str
-    alias: str
-    by: str
-    why: str | None
+def is_behind(connection: Connection) -> bool:
+    """Whether something has ended, or was promoted, and has to be told now."""
+    due = connection.execute(_due(now(connection)).limit(1)).first()
+    return due is not None or any(connection.execute(found.limit(1)).first() for found in _unenrolled(connection))
 
 
-def enroll(connection: Connection) -> int:
-    """Write a row for whatever ended, or was promoted, and has none; returns how many.
-
-    Only runs that the whole team sees are mirrored, for everyone who reaches MLflow sees all of it.
-    """
+def enroll(connection: Connection) -> None:
+    """Write a row for whatever ended, or was promoted, and has none; the oldest first, some at a time."""
     one_at_a_time(connection, "mirror")
+    for found in _unenrolled(connection):
+        for kind, number, at in connection.execute(found.limit(_AT_ONCE)).all():
+            row = {"kind": kind, "number": number, "at": at, "tries": 0, "due_at": at}
+            connection.execute(insert(tables.mirrored).values(row))
+
+
+def _unenrolled(connection: Connection) -> tuple[Select[Any], Select[Any]]:
+    """Runs and promotions without a row. Only runs that the whole team sees are mirrored, for everyone who reaches
+    MLflow sees all of it.
+    """
     runs, promotions = tables.runs.c, tables.promotions.c
-    seen = runs.visibility == Visibility.TEAM.value
-    ended = (
-        select(literal(Kind.RUN.value, String), runs.id, runs.ended_at)
-        .where(
-            runs.state.in_([state.value for state in ENDED]),
-            runs.kind != "probe",
-            seen,
-            runs.ended_at >= _since(connection, Kind.RUN),
-            ~_enrolled(Kind.RUN, runs.id),
-        )
-        .order_by(runs.ended_at)
+    ended = select(literal(Kind.RUN.value, String), runs.id, runs.ended_at).where(
+        runs.state.in_([state.value for state in ENDED]),
+        runs.kind != "probe",
+        _SEEN,
+        runs.ended_at >= _since(connection, Kind.RUN),
+        ~_enrolled(Kind.RUN, runs.id),
     )
     promoted = (
         select(literal(Kind.PROMOTION.value, String), promotions.id, promotions.at)
         .join(tables.runs, runs.id == promotions.run_id)
-        .where(seen, promotions.at >= _since(connection, Kind.PROMOTION), ~_enrolled(Kind.PROMOTION, promotions.id))
-        .order_by(promotions.at)
+        .where(_SEEN, promotions.at >= _since(connection, Kind.PROMOTION), ~_enrolled(Kind.PROMOTION, promotions.id))
     )
-    written = 0
-    for found in (ended, promoted):
-        for kind, number, at in connection.execute(found.limit(1_000)).all():
-            row = {"kind": kind, "number": number, "at": at, "tries": 0, "due_at": at}
-            connection.execute(insert(tables.mirrored).values(row))
-            written += 1
-    return written
+    return ended.order_by(runs.ended_at), promoted.order_by(promotions.at)
 
 
 def _since(connection: Connection, kind: Kind) -> datetime:
@@ -98,14 +91,7 @@ def _enrolled(kind: Kind, number: ColumnElement[int]) -> ColumnElement[bool]:
 def take(connection: Connection, *, owner: str) -> Due | None:
     """Take what is due longest, under a lease; None when nothing is."""
     moment, mirrored = now(connection), tables.mirrored.c
-    free = or_(mirrored.lease_until.is_(None), lapsed(mirrored.lease_until, moment, at_most_s=2 * LEASE_S))
-    row: Any = connection.execute(
-        select(tables.mirrored)
-        .where(mirrored.done_at.is_(None), mirrored.due_at <= moment, free)
-        .order_by(mirrored.due_at, mirrored.kind.desc(), mirrored.number)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).one_or_none()
+    row: Any = connection.execute(_due(moment).limit(1).with_for_update(skip_locked=True)).one_or_none()
     if row is None:
         return None
     until = moment + timedelta(seconds=LEASE_S)
@@ -115,6 +101,13 @@ def take(connection: Connection, *, owner: str) -> Due | None:
         .values(lease_owner=owner, lease_until=until, tries=row.tries + 1)
     )
     return Due(Kind(row.kind), row.number, row.tries + 1)
+
+
+def _due(moment: datetime) -> Select[Any]:
+    mirrored = tables.mirrored.c
+    free = or_(mirrored.lease_until.is_(None), lapsed(mirrored.lease_until, moment, at_most_s=2 * LEASE_S))
+    due = select(tables.mirrored).where(mirrored.done_at.is_(None), mirrored.due_at <= moment, free)
+    return due.order_by(mirrored.due_at, mirrored.kind.desc(), mirrored.number)
 
 
 def done(connection: Connection, due: Due, *, owner: str, problem: str | None = None) -> None:
@@ -134,16 +127,16 @@ def _give_back(connection: Connection, due: Due, owner: str, **values: Any) -> N
 
 
 def promotion(connection: Connection, number: int) -> Promotion | None:
-    """A promotion by its number; None where a newer one has its alias."""
-    promotions, newer = tables.promotions.c, tables.promotions.alias("newer")
-    overtaken = exists().where(
-        newer.c.team_id == promotions.team_id,
-        newer.c.dataset == promotions.dataset,
-        newer.c.alias == promotions.alias,
-        newer.c.id > promotions.id,
+    """A promotion by its number; None where a newer one has its alias, among those that are mirrored."""
+    asked = select(tables.promotions).where(tables.promotions.c.id == number)
+    made = promotion_of(connection.execute(asked).one())
+    promotions = tables.promotions.c
+    newer = (
+        select(promotions.id)
+        .join(tables.runs, tables.runs.c.id == promotions.run_id)
+        .where(_SEEN, promotions.dataset == made.dataset, promotions.alias == made.alias, promotions.id > number)
     )
-    row = connection.execute(select(tables.promotions).where(promotions.id == number, ~overtaken)).one_or_none()
-    return None if row is None else Promotion(row.run_id, row.dataset, row.alias, row.by, row.why)
+    return None if connection.execute(newer.limit(1)).first() is not None else made
 
 
 def points(connection: Connection, run: int) -> list[tuple[str, int, float]]:

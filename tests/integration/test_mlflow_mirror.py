@@ -220,6 +220,25 @@ def test_the_newest_promotion_counts(
     assert mlflow.aliases == {("churn", "champion"): "2"}
 
 
+def test_a_private_champion_hides_no_other(
+    log: Log, store: BlobStore, tmp_path: Path, mlflow: FakeMlflow, mirror: MlflowMirror
+) -> None:
+    """The alias means the newest of the models that the team sees."""
+    seen = succeeded(log, store, tmp_path)
+    hidden = succeeded(log, store, tmp_path, replace(NEW, visibility=Visibility.PRIVATE))
+    for run in (seen, hidden):
+        promote(log, run)
+    assert told(mirror) == 2
+    (version,) = mlflow.models["churn"]
+    assert version["run_id"] == mlflow.run(f"T1/{seen}")["info"]["run_id"]
+
+
+def test_nothing_to_tell_writes_nothing(log: Log, mirror: MlflowMirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bot that looks every few seconds takes no lock of a writer for it."""
+    monkeypatch.setattr(log, "write", None)
+    assert not mirror.send_next()
+
+
 def test_a_server_with_a_store_of_its_own(
     log: Log, store: BlobStore, tmp_path: Path, mlflow: FakeMlflow, mirror: MlflowMirror
 ) -> None:
