@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from bot.answers import envelope
 from bot.cards import Card, run_title
 from bot.desk import Answer, Desk
+from bot.grammar import quoted
 from shared.log import beside
 from shared.log.beside import Note, Promotion
 from shared.log.runs import Run
@@ -36,7 +37,7 @@ def promoted_answer(desk: Desk, made: Promotion, before: int | None) -> Answer:
         title=name,
         headline=f"{name} is run {made.run} now{then}.",
         facts=(("why", made.why),) if made.why else (),
-        more=(f"{desk.prefix} predict {_typed(name)} DATASET", f"{desk.prefix} history {_typed(made.dataset)}"),
+        more=(f"{desk.prefix} predict {quoted(name)} DATASET", f"{desk.prefix} history {quoted(made.dataset)}"),
     )
     body = envelope("promote", "succeeded", run=made.run, before=before, **promotion_plain(made))
     return Answer(card=card, envelope=body)
@@ -51,10 +52,6 @@ def promotion_plain(made: Promotion) -> dict[str, Any]:
         "by": made.by,
         "at": made.at.isoformat(),
     }
-
-
-def _typed(word: str) -> str:
-    return f'"{word}"' if any(letter.isspace() for letter in word) else word
 
 
 def _beside(

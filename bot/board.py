@@ -8,6 +8,7 @@ from bot.answers import envelope, run_envelope, runs_answer
 from bot.beside import promotion_plain
 from bot.cards import Card, Table, duration_text, number_text
 from bot.desk import Answer, Desk
+from bot.grammar import quoted
 from bot.tables import interval_text
 from shared.log.beside import Promotion
 from shared.log.boards import Board, Comparison, Record
@@ -53,7 +54,7 @@ def history_answer(
         + (f", target {record.target}." if record.target else ".")
         for record in list(still.values())[-3:]
     ]
-    more = (f"{desk.prefix} leaderboard {_typed(names[0])}",) if names and records else ()
+    more = (f"{desk.prefix} leaderboard {quoted(names[0])}",) if names and records else ()
     card = Card(title=title, tables=tuple(tables), notes=tuple(notes), more=more)
     best = {record.run for record in still.values()}
     items = [{**run_envelope(run), "best": run.id in best, "was_best": marks.get(run.id) == WAS_BEST} for run in found]
@@ -258,7 +259,3 @@ def _gpu_s(run: Run) -> float | None:
 
 def _seconds_text(seconds: float | None) -> str:
     return duration_text(seconds) if seconds else "–"
-
-
-def _typed(word: str) -> str:
-    return f'"{word}"' if any(letter.isspace() for letter in word) else word
