@@ -57,6 +57,9 @@ $(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/dev.stamp: $(VENV)/run.stamp tests/support/install_emulator.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bot,worker,dev]'
 	$(BIN)/python tests/support/install_emulator.py
+	@# The pages are looked at in a real browser. Without the right to install one those tests are skipped, and say so.
+	@command -v chromium > /dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq -y chromium > /dev/null; } || \
+		echo "No Chromium: the tests of pages in a browser are skipped (apt install chromium)."
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/dev.stamp

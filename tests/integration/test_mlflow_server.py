@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import insert, update
+from support.deadline import until
 from support.log_acts import NEW, PROBLEM, claimed, queued
 
 from bot.delivery.mlflow_mirror import MlflowMirror
@@ -78,7 +78,7 @@ print(json.dumps(said))
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A tracking server that keeps its artifacts itself."""
     if not PYTHON.exists():
-        pytest.skip("MLflow is not installed here; `make mirror` installs it")
+        pytest.fail("MLflow is not installed here; `make mirror` installs it")
     folder = tmp_path_factory.mktemp("mlflow")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -93,25 +93,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         try:
             uri = f"http://127.0.0.1:{port}"
-            _wait_until_healthy(uri, process)
+            until(lambda: _is_healthy(uri, process), what="MLflow answers", within_s=120)
             yield uri
         finally:
             os.killpg(process.pid, 15)
             process.wait(timeout=30)
 
 
-def _wait_until_healthy(uri: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            pass
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+def _is_healthy(uri: str, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None
+    try:
+        with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def trained(log: Log, store: BlobStore, folder: Path) -> tuple[int, Path]:
