@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.cards import Table, number_text, run_card, run_title
+from bot.desk import Desk
 from bot.pages import figures
 from bot.pages.charts import Chart
+from bot.pages.html import Shown
 from bot.pages.run_page import compared_chart
-from bot.pages.sight import Shown, Sight
 from bot.tables import interval_text
 from shared.errors import refused
 from shared.log import pages, runs
@@ -30,11 +31,11 @@ def numbers_in(word: str) -> list[int]:
     return numbers
 
 
-def show(sight: Sight, numbers: Sequence[int]) -> Shown:
+def show(desk: Desk, numbers: Sequence[int]) -> Shown:
     """The newest comparison of exactly these runs, and the runs beside each other."""
-    with sight.log.read() as connection:
-        found = [runs.find(connection, sight.principal, number) for number in numbers]
-        comparison = pages.comparison_of(connection, sight.principal, numbers)
+    with desk.log.read() as connection:
+        found = [runs.find(connection, desk.principal, number) for number in numbers]
+        comparison = pages.comparison_of(connection, desk.principal, numbers)
     values: dict[str, Any] = {
         "runs": [(run, run_title(run)) for run in found],
         "title": f"Runs {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}",

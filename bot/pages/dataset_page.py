@@ -5,9 +5,10 @@ from typing import Any
 
 from bot import describe_card
 from bot.cards import Table, number_text
+from bot.desk import Desk
 from bot.pages import figures
+from bot.pages.html import Shown
 from bot.pages.list_page import line
-from bot.pages.sight import Shown, Sight
 from bot.tables import interval_text
 from shared.log import boards, pages
 from shared.log.beside import promotions_of
@@ -17,10 +18,10 @@ from shared.log.runs import Run
 _RUNS, _BOARDS, _RANKED, _PROMOTIONS = 50, 5, 10, 10
 
 
-def show(sight: Sight, dataset: str) -> Shown:
+def show(desk: Desk, dataset: str) -> Shown:
     """A dataset that this principal sees a run on; raises `RefusedWords` `dataset_not_run` for any other."""
-    with sight.log.read() as connection:
-        principal = sight.principal
+    with desk.log.read() as connection:
+        principal = desk.principal
         condition = boards.of_dataset(connection, principal, dataset)
         found = pages.lines_of_dataset(connection, principal, condition, limit=_RUNS)
         count = pages.count_of_dataset(connection, principal, condition)

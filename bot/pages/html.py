@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -9,10 +10,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bot.cards import Table, duration_text, number_text
 from bot.pages.plain import plain
-from bot.pages.sight import Shown
 
 _NUMBER = re.compile(r"^\s*[-+–]?[\d,.]+(e[-+]?\d+)?\s*(%|s|min|h|kB)?\s*$")
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A template and what stands in it."""
+
+    template: str
+    values: dict[str, Any]
+    status: int = 200
 
 
 class Html:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from bot.cards import duration_text, number_text, seconds_between
-from bot.pages.sight import Shown, Sight
+from bot.desk import Desk
+from bot.pages.html import Shown
 from bot.search_words import query_of
 from bot.words import split_words
 from shared.errors import LmlError, Problem
@@ -29,7 +30,7 @@ class Line:
     when: str
 
 
-def show(sight: Sight, *, words: str, before: int | None) -> Shown:
+def show(desk: Desk, *, words: str, before: int | None) -> Shown:
     """A page of the log: what `words` ask for, with numbers below `before`."""
     try:
         query = _query(words[:MOST_CHARACTERS])
@@ -38,8 +39,8 @@ def show(sight: Sight, *, words: str, before: int | None) -> Shown:
     by_number = query.order == Order()
     if before is not None and by_number:
         query = replace(query, last=before - 1 if query.last is None else min(before - 1, query.last))
-    with sight.log.read() as connection:
-        found = pages.listed(connection, sight.principal, replace(query, limit=query.limit + 1))
+    with desk.log.read() as connection:
+        found = pages.listed(connection, desk.principal, replace(query, limit=query.limit + 1))
     more, found = len(found) > query.limit, found[: query.limit]
     older = _address(words, found[-1].number) if more and by_number else None
     return _shown(words, [line(run) for run in found], older=older, before=before, cut=more and not by_number)

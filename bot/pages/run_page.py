@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.cards import run_card
+from bot.desk import Desk
 from bot.pages import figures
 from bot.pages.charts import Chart
+from bot.pages.html import Shown
 from bot.pages.predictions import cloud_of, matrix_of, predictions_file
-from bot.pages.sight import Shown, Sight
 from shared.errors import RunFailed
 from shared.log import beside, pages, runs
 from shared.log.forecast import forecasts
@@ -25,13 +26,13 @@ _LEAST_POINTS = 5
 """A quick run reports few of its epochs; its own plot has them all."""
 
 
-def show(sight: Sight, number: int) -> Shown:
+def show(desk: Desk, number: int) -> Shown:
     """A run that this principal sees; raises `RefusedWords` `unknown_run` for any other."""
-    with sight.log.read() as connection:
-        run = runs.find(connection, sight.principal, number)
+    with desk.log.read() as connection:
+        run = runs.find(connection, desk.principal, number)
         artifacts = runs.artifacts_of(connection, run.id)
-        values = _read(connection, sight, run, artifacts)
-    return Shown("run.html", {**values, **_drawn(sight, run, artifacts, values.pop("curves"))})
+        values = _read(connection, desk, run, artifacts)
+    return Shown("run.html", {**values, **_drawn(desk, run, artifacts, values.pop("curves"))})
 
 
 def folded(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -41,16 +42,16 @@ def folded(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     return [(name, list(_lines(part))[:_MOST_LINES]) for name, part in parts.items() if part]
 
 
-def _read(connection: Connection, sight: Sight, run: Run, artifacts: list[Artifact]) -> dict[str, Any]:
+def _read(connection: Connection, desk: Desk, run: Run, artifacts: list[Artifact]) -> dict[str, Any]:
     expected = forecasts(connection, [run]).get(run.id) if run.state is RunState.QUEUED else None
     card = run_card(run, pages.told_events(connection, run.id), artifacts, expected=expected)
-    parents, children = pages.related(connection, sight.principal, run)
+    parents, children = pages.related(connection, desk.principal, run)
     return {
         "run": run,
         "card": card,
         "artifacts": artifacts,
         "tags": beside.tags_of(connection, run.id),
-        "aliases": beside.aliases_of(connection, sight.principal, run),
+        "aliases": beside.aliases_of(connection, desk.principal, run),
         "remarks": beside.notes_of(connection, run.id),
         "parents": parents,
         "children": children,
@@ -59,7 +60,7 @@ def _read(connection: Connection, sight: Sight, run: Run, artifacts: list[Artifa
     }
 
 
-def _drawn(sight: Sight, run: Run, artifacts: list[Artifact], curves: figures.Curves) -> dict[str, Any]:
+def _drawn(desk: Desk, run: Run, artifacts: list[Artifact], curves: figures.Curves) -> dict[str, Any]:
     result = run.result or {}
     names = {artifact.name for artifact in artifacts}
     charts: list[Chart | None] = [*figures.loss_charts(curves, result)]
@@ -72,7 +73,7 @@ def _drawn(sight: Sight, run: Run, artifacts: list[Artifact], curves: figures.Cu
     file = predictions_file(artifacts) if run.kind in ("train", "evaluate") else None
     if file is not None:
         try:
-            path = sight.store.path_of(file.sha256)
+            path = desk.store.path_of(file.sha256)
         except RunFailed:  # erased by `forget`
             path = None
         if path is not None and result.get("task") == "regression":

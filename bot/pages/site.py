@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bot.desk import Desk
 from bot.http.problems import broken, status_of
 from bot.pages import compare_page, dataset_page, list_page, run_page
-from bot.pages.html import Html
+from bot.pages.html import Html, Shown
 from bot.pages.links import COOKIE, Grant, cookie_text, grant_of_cookie, grant_of_link
-from bot.pages.sight import Shown, Sight
 from shared.access import Principal, Source
 from shared.blobs import BlobStore
 from shared.errors import LmlError, refused, unavailable
@@ -49,7 +49,7 @@ HEADERS = {
     "Cache-Control": "private, no-store",
 }
 
-Make = Callable[[Sight, Request], "Shown | Response"]
+Make = Callable[[Desk, Request], "Shown | Response"]
 
 
 class Pages:
@@ -83,9 +83,9 @@ class Pages:
             came = self._way_in(request)
             if isinstance(came, Response):
                 return came
-            sight = Sight(self._settings, self._log, self._store, came)
+            desk = Desk(self._settings, self._log, self._store, came)
             try:
-                return await self._work(lambda: self._made(make, sight, request))
+                return await self._work(lambda: self._made(make, desk, request))
             except LmlError as error:
                 return self._problem(error)
             except Exception:  # the border: a person sees a page, the operator the trace
@@ -94,8 +94,8 @@ class Pages:
 
         return answer
 
-    def _made(self, make: Make, sight: Sight, request: Request) -> Response:
-        shown = make(sight, request)
+    def _made(self, make: Make, desk: Desk, request: Request) -> Response:
+        shown = make(desk, request)
         return shown if isinstance(shown, Response) else self._response(shown)
 
     def _way_in(self, request: Request) -> Principal | Response:
@@ -158,29 +158,29 @@ class Pages:
             ) from None
 
 
-def _runs(sight: Sight, request: Request) -> Shown:
+def _runs(desk: Desk, request: Request) -> Shown:
     before = request.query_params.get("before", "")
     number = int(before) if before.isascii() and before.isdecimal() and len(before) <= 10 else None
-    return list_page.show(sight, words=request.query_params.get("q", "").strip(), before=number)
+    return list_page.show(desk, words=request.query_params.get("q", "").strip(), before=number)
 
 
-def _run(sight: Sight, request: Request) -> Shown:
-    return run_page.show(sight, _number(request))
+def _run(desk: Desk, request: Request) -> Shown:
+    return run_page.show(desk, _number(request))
 
 
-def _compare(sight: Sight, request: Request) -> Shown:
-    return compare_page.show(sight, compare_page.numbers_in(str(request.path_params["runs"])))
+def _compare(desk: Desk, request: Request) -> Shown:
+    return compare_page.show(desk, compare_page.numbers_in(str(request.path_params["runs"])))
 
 
-def _dataset(sight: Sight, request: Request) -> Shown:
-    return dataset_page.show(sight, str(request.path_params["dataset"])[:500])
+def _dataset(desk: Desk, request: Request) -> Shown:
+    return dataset_page.show(desk, str(request.path_params["dataset"])[:500])
 
 
-def _file(sight: Sight, request: Request) -> Response:
+def _file(desk: Desk, request: Request) -> Response:
     """A file that a run made, to be saved: whatever it holds, no browser opens it as a page of ours."""
     name = str(request.path_params["name"])
-    with sight.log.read() as connection:
-        run = runs.find(connection, sight.principal, _number(request))
+    with desk.log.read() as connection:
+        run = runs.find(connection, desk.principal, _number(request))
         made = runs.artifacts_of(connection, run.id)
     artifact = next((artifact for artifact in made if artifact.name == name), None)
     if artifact is None:
@@ -190,7 +190,7 @@ def _file(sight: Sight, request: Request) -> Response:
     media_type = mimetypes.guess_type(artifact.name)[0] or "application/octet-stream"
     headers = {**HEADERS, "ETag": f'"{artifact.sha256}"', "Cache-Control": "private, max-age=3600"}
     return FileResponse(
-        sight.store.path_of(artifact.sha256), filename=artifact.name, media_type=media_type, headers=headers
+        desk.store.path_of(artifact.sha256), filename=artifact.name, media_type=media_type, headers=headers
     )
 
 
