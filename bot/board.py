@@ -116,23 +116,8 @@ def _compared(standing: Standing, best: int, other: int) -> Tie | None:
 
 
 def _says(result: dict[str, Any], best: int, other: int) -> bool | None:
-    """Whether a comparison says that two runs are tied; None where it says nothing of both. Read leniently: what a
-    comparison says has grown over time.
-    """
-    for pair in result.get("pairs") or ():
-        if isinstance(pair, dict) and set(pair.get("runs") or (pair.get("first"), pair.get("second"))) == {best, other}:
-            if isinstance(pair.get("tied"), bool):
-                return bool(pair["tied"])
-            if isinstance(pair.get("separated"), bool):
-                return not pair["separated"]
-    tied = result.get("tied")
-    if not isinstance(tied, list):
-        return None
-    together = {*tied, result.get("best")}
-    if {best, other} <= together:
-        return True
-    held = {entry.get("run") for entry in result.get("runs") or () if isinstance(entry, dict)}
-    return False if {best, other} <= held and {best, other} & together else None
+    """Whether a comparison says that two runs are tied; None where it says nothing of both, as earlier ones do."""
+    return next((bool(pair["tied"]) for pair in result.get("pairs") or () if set(pair["runs"]) == {best, other}), None)
 
 
 def _overlap(metric: str, best: Run, other: Run) -> Tie | None:

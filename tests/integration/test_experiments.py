@@ -237,30 +237,19 @@ def test_ties_by_intervals(ask: Ask, log: Log) -> None:
     assert met.card.more == (f"lml compare {best} {close} {low}", f"lml promote {best}")
 
 
-@pytest.mark.parametrize(
-    "says",
-    [
-        lambda best, tied, _other: {"best": best, "tied": [tied]},
-        lambda best, tied, other: {
-            "best": best,
-            "pairs": [{"runs": [best, tied], "tied": True}, {"runs": [other, best], "tied": False}],
-        },
-        lambda best, tied, other: {
-            "pairs": [
-                {"first": tied, "second": best, "separated": False},
-                {"first": best, "second": other, "separated": True},
-            ]
-        },
-    ],
-)
-def test_a_comparison_counts_more_than_intervals(ask: Ask, log: Log, says: Any) -> None:
-    """What the newest comparison of two runs found out decides whether they share a rank, whatever it calls it."""
+def pairs(of: int, tied: dict[int, bool]) -> list[dict[str, Any]]:
+    """What a comparison says of one run beside others."""
+    return [{"runs": [of, other] if ties else [other, of], "tied": ties} for other, ties in tied.items()]
+
+
+def test_a_comparison_counts_more_than_intervals(ask: Ask, log: Log) -> None:
+    """What the newest comparison of two runs on their test rows found out decides whether they share a rank."""
     apart, tied, best = trained(log, 0.895), trained(log, 0.8), trained(log, 0.9)
-    compared(log, best, tied, apart, best=best, tied=[apart])
-    newest = compared(log, best, tied, apart, **says(best, tied, apart))
-    compared(log, tied, apart, best=apart, tied=[])
-    compared(log, best, tied, best=best, tied=[], rows_of="dataset")
-    compared(log, best, tied, best=best, tied=[], headline="accuracy")
+    compared(log, best, tied, apart, pairs=pairs(best, {tied: False, apart: True}))
+    newest = compared(log, best, tied, apart, pairs=pairs(best, {tied: True, apart: False}))
+    compared(log, tied, apart, pairs=pairs(apart, {tied: False}))
+    compared(log, best, tied, pairs=pairs(best, {tied: False}), rows_of="dataset")
+    compared(log, best, tied, pairs=pairs(best, {tied: False}), headline="accuracy")
     assert board(ask, "leaderboard churn.csv") == [
         (1, True, best, None),
         (2, False, apart, newest),
