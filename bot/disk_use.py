@@ -6,12 +6,11 @@ from pathlib import Path
 
 from sqlalchemy import select, text
 
+from bot.tables import size_text
 from shared.errors import LmlError
 from shared.log import tables
 from shared.log.engine import Log
 from shared.settings import Settings
-
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def sentence(settings: Settings) -> str:
@@ -29,14 +28,6 @@ def sentence(settings: Settings) -> str:
     ]
     kept = f"checkpoints go {settings.keep_checkpoints_days:g} days after the end of their run"
     return f"{', '.join(parts)}; {kept}"
-
-
-def size_text(size_bytes: float) -> str:
-    """A size as people read it."""
-    unit = 0
-    while size_bytes >= 1024 and unit + 1 < len(_UNITS):
-        size_bytes, unit = size_bytes / 1024, unit + 1
-    return f"{size_bytes:,.1f} {_UNITS[unit]}" if unit else f"{int(size_bytes):,} byte{'' if size_bytes == 1 else 's'}"
 
 
 def _log_size(log: Log) -> str:

@@ -18,6 +18,7 @@ class Table:
 _METRIC_ORDER = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "r2", "rmse", "mse", "mae")
 
 _MOST_ROWS = 12
+_SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def result_tables(kind: str, result: dict[str, Any]) -> tuple[Table, ...]:
@@ -62,6 +63,14 @@ def duration_text(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def size_text(size_bytes: float) -> str:
+    """A size for a person."""
+    for unit, name in _SIZES:
+        if size_bytes >= unit:
+            return f"{size_bytes / unit:.3g} {name}"
+    return f"{size_bytes:.0f} B"
 
 
 def _metrics_table(result: dict[str, Any]) -> Table | None:
@@ -178,7 +187,7 @@ def _cost(entry: dict[str, Any], name: str) -> str:
     value = entry.get(name)
     if value is None:
         return "–"
-    return duration_text(value) if name == "train_s" else f"{value / 1000:,.0f} kB"
+    return duration_text(value) if name == "train_s" else size_text(value)
 
 
 def _in_order(names: set[str]) -> list[str]:

@@ -16,6 +16,7 @@ from bot.cards import Card
 from bot.desk import Answer, Desk
 from bot.export.log_table import columns_of, rows_of, write_csv, write_jsonl
 from bot.export.run_zip import write_run_zip
+from bot.tables import size_text
 from shared.errors import failed, refused
 from shared.log import runs
 
@@ -32,7 +33,7 @@ def export_run(desk: Desk, request: "Export") -> Answer:
         run = runs.find(connection, desk.principal, request.run or 0)
     with _new_file(request.out, f"run-{run.id}.zip") as made, made.temporary.open("wb") as target:
         names = write_run_zip(desk.log, desk.store, run, target)
-    size = f"{made.place.stat().st_size / 1024**2:,.1f} MiB"
+    size = size_text(made.place.stat().st_size)
     card = Card(
         title=f"Run {run.id} is exported",
         headline=f"{len(names)} files, {size}",

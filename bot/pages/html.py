@@ -8,11 +8,10 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bot.cards import Table, duration_text, number_text
 from bot.pages.plain import plain
+from bot.tables import Table, duration_text, number_text, size_text
 
-_NUMBER = re.compile(r"^\s*[-+–]?[\d,.]+(e[-+]?\d+)?\s*(%|s|min|h|kB)?\s*$")
-_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+_NUMBER = re.compile(r"^\s*[-+–]?[\d,.]+(e[-+]?\d+)?\s*(%|s|min|h|[kMGT]?B)?\s*$")
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,6 @@ class Html:
     def page(self, shown: Shown) -> str:
         """The whole document."""
         return self._environment.get_template(shown.template).render(shown.values)
-
-
-def size_text(size_bytes: int) -> str:
-    """A size for a person."""
-    for unit, name in _UNITS:
-        if size_bytes >= unit:
-            return f"{size_bytes / unit:.3g} {name}"
-    return f"{size_bytes} B"
 
 
 def _number_columns(table: Table) -> set[int]:

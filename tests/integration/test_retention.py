@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import insert, update
 from support.log_acts import asked, claimed, queued
 
-from bot.disk_use import sentence, size_text
+from bot.disk_use import sentence
+from bot.tables import size_text
 from shared.log import attempts, runs, tables
 from shared.log.attempts import Outcome
 from shared.log.engine import Log, now
@@ -134,11 +135,6 @@ def test_disk_use_names_every_part(log: Log, settings: Settings, log_url: str) -
     left(settings.checkpoints_folder, 1)
     said = sentence(here)
     assert said.startswith("log ")
-    assert "store 0 bytes (0 datasets of 0 bytes), checkpoints 1 byte, work 0 bytes" in said
+    assert "store 0 B (0 datasets of 0 B), checkpoints 1 B, work 0 B" in said
     assert said.endswith("checkpoints go 2 days after the end of their run")
-    assert [size_text(size) for size in (0, 1023, 1536, 5 * 1024**3)] == [
-        "0 bytes",
-        "1,023 bytes",
-        "1.5 KiB",
-        "5.0 GiB",
-    ]
+    assert [size_text(size) for size in (0, 999, 1536, 5e9, 2e12)] == ["0 B", "999 B", "1.54 kB", "5 GB", "2 TB"]

@@ -27,7 +27,7 @@ def test_a_comparison_tells_pairs_specs_and_costs() -> None:
     (scores,) = result_tables("compare", COMPARED)
     assert scores.caption == "On the 300 rows of the dataset"
     assert scores.header == ("run", "model", "roc_auc", "trained in", "file")
-    assert scores.rows[0] == ("41", "linear", "0.8000", "1.5 s", "12 kB")
+    assert scores.rows[0] == ("41", "linear", "0.8000", "1.5 s", "12.3 kB")
     assert scores.rows[1] == ("42 (best)", "mlp", "0.8200", "–", "–")
     pairs, specs = more_tables("compare", COMPARED)
     assert pairs.rows == (("42 - 41", "roc_auc", "0.02", "0.01 to 0.03", "< 0.001", "DeLong"),)
