@@ -14,7 +14,7 @@ from typing import Any
 
 from bot.cards import run_title
 from bot.delivery.mlflow_rest import Mlflow, MlflowAway, MlflowRefused, metric, name_text
-from bot.delivery.webhooks import wait_s
+from bot.delivery.webhooks import MOST_TRIES, wait_s
 from shared.blobs import BlobStore
 from shared.log import mirror, runs
 from shared.log.engine import Log
@@ -24,7 +24,6 @@ from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-MOST_TRIES = 12
 STATUS = {RunState.SUCCEEDED: "FINISHED", RunState.FAILED: "FAILED", RunState.CANCELLED: "KILLED"}
 MODEL = "model.onnx"
 WRITTEN_FOR = "3.17.2"
@@ -161,11 +160,8 @@ def _params(run: Run) -> dict[str, str]:
     params = {name: _text(value) for name, value in asked.items()}
     plan = (run.result or {}).get("plan") or {}
     params |= {f"plan.{name}": _text(value) for name, value in plan.items() if not isinstance(value, dict | list)}
-    return params | {f"resolved.{name}": value for name, value in _resolved(run).items() if value}
-
-
-def _resolved(run: Run) -> dict[str, str]:
-    return {"target": run.target or "", "task": run.task or "", "model": run.model or ""}
+    resolved = {"target": run.target, "task": run.task, "model": run.model}
+    return params | {f"resolved.{name}": value for name, value in resolved.items() if value}
 
 
 def _metrics(result: dict[str, Any]) -> dict[str, float]:

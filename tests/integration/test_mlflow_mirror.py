@@ -15,8 +15,9 @@ from support.http_client import bot_process
 from support.log_acts import ADA, NEW, PROBLEM, asked, claimed, queued
 from support.place import Place
 
-from bot.delivery.mlflow_mirror import MOST_TRIES, MlflowMirror
+from bot.delivery.mlflow_mirror import MlflowMirror
 from bot.delivery.mlflow_rest import metric, name_text
+from bot.delivery.webhooks import MOST_TRIES
 from shared.access import Visibility
 from shared.blobs import BlobStore
 from shared.errors import RefusedWords
