@@ -40,7 +40,7 @@ DEATHS = {
     ),
     "workers": (
         ("kill -9 of a main process alone", "kill -9 of a whole worker"),
-        ("a supervisor frozen past its lease", "kill -9 of the sweep", "kill -9 of the bot"),
+        ("a supervisor frozen past its lease", "kill -9 of the bot", "kill -9 of the sweep"),
     ),
 }
 REDIS = tuple(name for name in FAULTS if "Redis" in name and name != "Redis without its data")
@@ -78,6 +78,7 @@ def undisturbed(stage: Stage) -> dict[str, str]:
 @pytest.mark.parametrize("deaths", DEATHS)
 def test_whatever_dies_under_a_run_costs_it_time_only(stage: Stage, undisturbed: dict[str, str], deaths: str) -> None:
     """Each fault ends the attempt that it is aimed at, or none, and the next one goes on from the checkpoint."""
+    stage.wait_until_ready()  # else one run trains on, perhaps to its end, while the other waits for a worker
     faults_of = {submit(stage, train_spec(stage, 0), " ".join(faults)): faults for faults in DEATHS[deaths]}
     for both in zip_longest(*faults_of.values()):
         met = [meet(stage, number, fault) for number, fault in zip(faults_of, both, strict=True) if fault]

@@ -30,7 +30,7 @@ from support.fake_slack import BOT_TOKEN, FakeSlack
 from support.place import WorkerProcess
 
 LEASE_S, CHECKPOINT_S = 4.0, 0.5
-EPOCHS = 250
+EPOCHS = 400
 SLACK_SECRET = "chaos"
 TERMINAL = ("succeeded", "failed", "cancelled")
 ORPHANS_LIVE_S = 5.0
@@ -93,6 +93,10 @@ class Stage:
         self.start_worker(0)
         self.start_worker(1)
         self.start_bot()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until every worker takes runs, so that those that are asked for now begin together."""
         for worker in self.workers:
             worker.wait_until_ready()
 
