@@ -14,7 +14,7 @@ from shared.specs import Task
 from workers.core import metrics
 from workers.core.given_rows import GivenRows, counted, given_rows, outputs_of
 from workers.core.intervals import intervals
-from workers.core.paired import FEW_DISCORDANT, REPEATS, differences
+from workers.core.paired import FEW_DISCORDANT, differences
 from workers.core.plots_compared import differences_plot
 from workers.core.progress import Progress, Report, ShouldStop
 from workers.core.report import read_report, write_report
@@ -23,7 +23,7 @@ from workers.core.told_apart import LEVEL, told_apart
 
 LEAST_SHARED_ROWS = 10
 SEED = 0
-"""Of the bootstrap."""
+"""Of the rows that stand for very many."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,17 @@ def compare(
         scores = metrics.score(task, rows.actual, outputs)
         chance = intervals(task, rows.actual, outputs, seed=SEED, check=progress.check_now_and_then)
         results.append(
-            {"run": one.run, "model": facts["model"], "metrics": scores, "intervals": chance, **_costs(one, facts)}
+            {
+                "run": one.run,
+                "model": facts["model"],
+                "metrics": scores,
+                "intervals": chance,
+                **_costs(one, facts),
+                **_over_seeds(facts),
+            }
         )
     headline = metrics.HEADLINE[task]
-    found = differences(task, rows.actual, rows.outputs, seed=SEED, check=progress.check_now_and_then)
+    found = differences(task, rows.actual, rows.outputs, check=progress.check_now_and_then)
     values = {result["run"]: result["metrics"][headline] for result in results}
     facts = {
         "kind": "compare",
@@ -93,10 +100,10 @@ def compare(
             "correction": "Holm, over the pairs, for each score",
             "accuracy": f"McNemar: exact below {FEW_DISCORDANT} rows on which just one of two is right, else mid-p",
             "roc_auc": "DeLong",
-            "others": f"paired bootstrap, {REPEATS} resamples, expanded percentiles, seed {SEED}",
+            "others": "paired t of how much each row pulls the difference",
         },
         "spec_differences": _spec_differences(runs),
-        "warnings": rows.warnings,
+        "warnings": [*_said_of_seeds(runs, reports), *rows.warnings],
     }
     lines = [{"run": r["run"], "model": r["model"], **r["metrics"]} for r in results]
     pl.DataFrame(lines, infer_schema_length=None).write_csv(out / "comparison.csv")
@@ -155,9 +162,35 @@ def _costs(one: ComparedRun, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a model took and takes, as far as it is known."""
     file = one.folder / "model.onnx"
     return {
-        "train_s": (facts.get("timing_s") or {}).get("train"),
+        "train_s": _kept_seed(facts).get("train_s", (facts.get("timing_s") or {}).get("train")),
         "model_bytes": file.stat().st_size if file.is_file() else None,
+        "parameters": facts.get("parameters"),
     }
+
+
+def _kept_seed(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a run with seeds says of the one whose model it has."""
+    kept = facts.get("kept") or {}
+    return next((one for one in facts.get("seeds") or () if one["run"] == kept.get("run")), {})
+
+
+def _over_seeds(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run with seeds reached over them, on its own test rows; nothing for a run with one model."""
+    if not facts.get("kept"):
+        return {}
+    of_test = {name: (facts.get(name) or {}).get("test") or {} for name in ("metrics", "sd", "intervals")}
+    count = sum(one["state"] == "succeeded" for one in facts["seeds"])
+    return {"over_seeds": {"seeds": count, "kept_seed": facts["kept"]["seed"], **of_test}}
+
+
+def _said_of_seeds(runs: Sequence[ComparedRun], reports: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which model of a run with seeds is compared."""
+    return [
+        f"Run {one.run} stands for {len(facts['seeds'])} seeds; what is compared row by row is one model, that of seed "
+        f"{facts['kept']['seed']}, the best of them on the validation rows. How far its seeds spread stands beside it."
+        for one, facts in zip(runs, reports, strict=True)
+        if facts.get("kept")
+    ]
 
 
 def _spec_differences(runs: Sequence[ComparedRun]) -> dict[str, dict[str, Any]]:

@@ -1,59 +1,58 @@
 """How far a score may be off: 95 % intervals of every score of a part.
 
-Accuracy: Wilson (1927). Area under the ROC curve: DeLong (1988) on the scale of its logit. Squared errors: the
-bootstrap-t. Whatever else depends on the confusion matrix or on means over rows: expanded percentiles of the bootstrap.
-`benchmarks/significance.py` counts how many hold. The work is bounded for any number of rows: see `resample` and
-`_resampled_confusions`.
+Accuracy, and of two classes precision, recall and F1: Wilson (1927). Area under the ROC curve: DeLong (1988), on the
+scale of its logit. Means over more than two classes: the infinitesimal jackknife, on that scale too. Means of errors
+and losses, so the RMSE as well: Student's t without its skewness (Hall 1992). R2: Student's t on the scale of the
+logarithm of what is missing to one. `spread` has the standard errors and their degrees of freedom.
+`benchmarks/significance.py` counts how many hold.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import sparse
-from scipy.stats import rankdata
-from scipy.stats import t as student
+from scipy.stats import norm
 
 from shared.specs import LossName, Task
 from workers.core.aim import Aim, usual_aim
+from workers.core.influence import Counted, auc_and_influence, class_scores, mean_of, unexplained
 from workers.core.metrics import Part, names, normalised, roc_auc
-from workers.core.resample import expanded_percentiles, resampled_sums
+from workers.core.spread import LEAST_ROWS, spread
 
 Interval = list[float]
 """The lower and the upper end."""
 
-_Z = 1.959964  # of a normal distribution, 95 % lie within so many standard deviations
-LEAST_ROWS = 10
-"""Fewer rows have too few resamples to speak of a distribution."""
+_Z = float(norm.ppf(0.975))
 _MOST_RANKED = 20_000_000  # rows x classes
-_MOST_DRAWN = 20_000_000  # resamples x cells of the confusion matrix
-_MOST_STUDENTS = 2.5  # of few rows, a bootstrap-t may have no end; so many times Student's quantile is far enough
+_NO_SPREAD = 1e-12  # of a score; less is what rounding leaves of none
 
 
-def intervals(  # noqa: PLR0913 - all but the first three are how, not what
+def intervals(
     task: Task,
     actual: np.ndarray,
     predicted: np.ndarray,
     *,
     aim: Aim | None = None,
     seed: int = 0,
-    repeats: int = 1000,
     check: Callable[[], None] = lambda: None,
 ) -> dict[str, Interval | None]:
     """The 95 % interval of each score of `metrics.score`, which says what `actual` and `predicted` are.
 
     None where the score or its spread is not defined: too few rows, or rows that show no spread at all (a model
-    without any error), where an interval of no width would claim to be certain. Below a few hundred rows those of
-    squared errors are somewhat too narrow where a few errors are far larger than the others. The same for the same
-    seed. `check` is called between the resamples and may end the work by raising.
+    without any error), where an interval of no width would claim to be certain; a share's interval has a width even
+    there. Below some hundred rows those of squared errors are too narrow where one error in many is far larger than the
+    others. The same for the same seed, which matters for very many rows x classes alone. `check` is called between the
+    parts of the work and may end it by raising.
     """
     if len(actual) == 0:
         return dict.fromkeys(names(task, aim))
-    draws = _Draws(np.random.default_rng(seed), repeats, check)
+    check()
     with np.errstate(all="ignore"):  # what is not finite is said with None
         if task is Task.REGRESSION:
-            return _of_numbers(actual, predicted, aim or usual_aim(task), draws)
-        return _of_classes(actual, predicted, draws)
+            return _of_numbers(actual, predicted, aim or usual_aim(task))
+        found = _of_classes(actual, predicted)
+        check()
+        found["roc_auc"] = _auc_interval(actual, normalised(predicted), np.random.default_rng(seed))
+    return {name: found[name] for name in names(task, aim)}
 
 
 def fold_interval(
@@ -103,119 +102,83 @@ def row_log_losses(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return losses
 
 
-def auc_and_influence(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
-    """The area under the ROC curve, and [rows] by how much each row pulls it (DeLong's structural components)."""
-    rows, hits = len(positive), int(positive.sum())
-    misses = rows - hits
-    ranks, beaten = rankdata(scores), np.empty(rows)
-    beaten[positive] = (ranks[positive] - rankdata(scores[positive])) / misses
-    beaten[~positive] = 1 - (ranks[~positive] - rankdata(scores[~positive])) / hits
-    auc = float(beaten[positive].mean())
-    influence = beaten - auc
-    influence[positive] *= rows / np.sqrt(hits * (hits - 1.0))
-    influence[~positive] *= rows / np.sqrt(misses * (misses - 1.0))
-    return auc, influence
-
-
 def sound(low: float, high: float) -> Interval | None:
     """The interval, or None where it would have no width or no end."""
     return [low, high] if np.isfinite([low, high]).all() and low < high else None
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """How resamples are drawn, and what is asked between them."""
-
-    chance: np.random.Generator
-    repeats: int
-    check: Callable[[], None]
-
-
-def _of_numbers(actual: np.ndarray, predicted: np.ndarray, aim: Aim, draws: _Draws) -> dict[str, Interval | None]:
+def _of_numbers(actual: np.ndarray, predicted: np.ndarray, aim: Aim) -> dict[str, Interval | None]:
     predicted = predicted.astype(np.float64)
     errors = predicted - actual
-    centered = actual - actual.mean()  # the difference of two sums of squares below stays precise
-    unit = float(np.abs(errors).max()) or 1.0  # so that fourth powers stay in range
-    asked = aim.row_losses(actual, predicted)
-    columns = [np.ones(len(actual)), np.abs(errors), (errors / unit) ** 2, (errors / unit) ** 4, centered, centered**2]
-    sums = _sums(np.stack([*columns, asked], axis=1), draws)
-    rows, mae, sse, fourth, total, squares, loss = sums.T
-    r2 = 1 - sse * unit**2 / (squares - total**2 / rows)
-    mse = _of_squares(sse / rows, fourth / rows, errors / unit)
-    drawn = {"r2": r2, "mae": mae / rows}
+    unit = float(np.abs(errors).max()) or 1.0  # so that squares stay in range
+    squared = _of_mean((errors / unit) ** 2)
+    found = {
+        "r2": _of_explained(errors / unit, actual / unit),
+        "rmse": squared and sound(squared[0] ** 0.5 * unit, squared[1] ** 0.5 * unit),
+        "mse": squared and sound(squared[0] * unit * unit, squared[1] * unit * unit),
+        "mae": _of_mean(np.abs(errors)),
+    }
     if aim.loss in (LossName.HUBER, LossName.QUANTILE):
-        drawn[aim.metric] = loss / rows
-    found = {name: _percentiles(values, len(actual)) for name, values in drawn.items()}
-    found["mse"] = None if mse is None else sound(mse[0] * unit**2, mse[1] * unit**2)
-    found["rmse"] = None if mse is None else sound(mse[0] ** 0.5 * unit, mse[1] ** 0.5 * unit)
+        found[aim.metric] = _of_mean(aim.row_losses(actual, predicted))
     if aim.loss is LossName.QUANTILE:
         found["coverage"] = wilson(float((actual <= predicted).sum()), len(actual))
     return {name: found[name] for name in names(Task.REGRESSION, aim)}
 
 
-def _of_squares(means: np.ndarray, fourths: np.ndarray, errors: np.ndarray) -> Interval | None:
-    """Of the mean squared error, by the bootstrap-t on the scale of its logarithm (Efron & Tibshirani 1993, chapter
-    12): a few large errors make most of it, and percentiles miss those that a sample has by chance too few of.
+def _of_classes(actual: np.ndarray, predicted: np.ndarray) -> dict[str, Interval | None]:
+    """All but the area under the curve."""
+    labels, classes = predicted.argmax(axis=1), predicted.shape[1]
+    found: dict[str, Interval | None] = {
+        "accuracy": wilson(float((actual == labels).sum()), len(actual)),
+        "log_loss": _of_mean(row_log_losses(actual, predicted)),
+    }
+    if classes == 2:
+        return found | _of_second_class(actual == 1, labels == 1)
+    return found | {name: _of_means(one) for name, one in class_scores(actual, labels, classes).items()}
 
-    `means`, `fourths` [repeats]: the means of the squares and of the fourth powers in each resample.
+
+def _of_second_class(occurs: np.ndarray, is_said: np.ndarray) -> dict[str, Interval | None]:
+    """Each is a share of some of the rows, or follows from one as F1 does: with J the share of hits among the rows that
+    are of the class or said to be, F1 = 2 J / (1 + J).
     """
-    rows, mean, fourth = len(errors), float((errors**2).mean()), float((errors**4).mean())
-    if rows < LEAST_ROWS or mean == 0 or fourth <= mean**2:
-        return None
-    spread = np.sqrt(np.maximum(fourths / means**2 - 1, 0) / rows)
-    away = (np.log(means) - np.log(mean)) / spread
-    away = away[np.isfinite(away)]
-    if len(away) < 0.9 * len(means):
-        return None
-    most = _MOST_STUDENTS * float(student.ppf(0.975, rows - 1))
-    below, above = np.clip(np.quantile(away, [0.025, 0.975]), -most, most)
-    own = float(np.sqrt((fourth / mean**2 - 1) / rows))
-    return sound(mean * float(np.exp(-above * own)), mean * float(np.exp(-below * own)))
-
-
-def _of_classes(actual: np.ndarray, predicted: np.ndarray, draws: _Draws) -> dict[str, Interval | None]:
-    rows, labels, probabilities = len(actual), predicted.argmax(axis=1), normalised(predicted)
-    sums = _sums(np.stack([np.ones(rows), row_log_losses(actual, predicted)], axis=1), draws)
-    averages = np.concatenate(list(_resampled_confusions(actual, labels, predicted.shape[1], draws)), axis=1)
+    hits, either = float((occurs & is_said).sum()), int((occurs | is_said).sum())
+    overlap = wilson(hits, either) if either else None
     return {
-        "accuracy": wilson(float((actual == labels).sum()), rows),
-        "precision": _percentiles(averages[0], rows),
-        "recall": _percentiles(averages[1], rows),
-        "f1": _percentiles(averages[2], rows),
-        "roc_auc": _auc_interval(actual, probabilities, draws.chance),
-        "log_loss": _percentiles(sums[:, 1] / sums[:, 0], rows),
+        "precision": wilson(hits, int(is_said.sum())) if is_said.any() else None,
+        "recall": wilson(hits, int(occurs.sum())) if occurs.any() else None,
+        "f1": overlap and [2 * end / (1 + end) for end in overlap],
     }
 
 
-def _sums(columns: np.ndarray, draws: _Draws) -> np.ndarray:
-    """[repeats, columns]: the sums over each resample."""
-    return np.concatenate(list(resampled_sums(columns, draws.chance, draws.repeats, draws.check)))
-
-
-def _resampled_confusions(actual: np.ndarray, labels: np.ndarray, classes: int, draws: _Draws) -> Iterator[np.ndarray]:
-    """Slices [3, some] of the precision, recall and F1 of resamples: of the second of two classes, else macro averages.
-
-    To resample rows and count the cells of the confusion matrix is to draw the cells from one multinomial
-    distribution, which costs the same for any number of rows; very many cells get fewer resamples.
+def _of_means(one: Counted) -> Interval | None:
+    """Of a mean of shares over classes, on the scale of its logit, which keeps it within zero and one. Half a hit and
+    half a miss of each class are added to its spread, as Jeffreys' prior adds them (Brown, Cai & DasGupta 2001).
     """
-    cells, counts = np.unique(actual * classes + labels, return_counts=True)
-    places = np.arange(len(cells))
-    ones = np.ones(len(cells))
-    of_class = sparse.csr_array((ones, (places, cells // classes)), shape=(len(cells), classes))
-    as_class = sparse.csr_array((ones, (places, cells % classes)), shape=(len(cells), classes))
-    on_diagonal = (cells // classes == cells % classes).astype(np.float64)
-    right = sparse.csr_array((on_diagonal, (places, cells % classes)), shape=(len(cells), classes))
-    left = max(100, min(draws.repeats, _MOST_DRAWN // len(cells)))
-    slice_size = max(1, 2_000_000 // (len(cells) + classes))
-    while left > 0:
-        draws.check()
-        shares = counts / len(actual)
-        drawn = draws.chance.multinomial(len(actual), shares, size=min(left, slice_size)).astype(np.float64)
-        hits, occur, said = drawn @ right, drawn @ of_class, drawn @ as_class
-        counted = (occur + said > 0).sum(axis=1)
-        parts = (hits / np.maximum(said, 1), hits / np.maximum(occur, 1), 2 * hits / np.maximum(occur + said, 1))
-        yield np.stack([part[:, 1] if classes == 2 else part.sum(axis=1) / counted for part in parts])
-        left -= len(drawn)
+    if len(one.pulls) < LEAST_ROWS or not 0 < one.value < 1:
+        return None
+    slope = one.value * (1 - one.value)
+    unseen = 0.5 * float(np.square(one.more / slope).sum())
+    ends = spread(one.pulls / slope, unseen=unseen).around(float(np.log(one.value / (1 - one.value))))
+    return sound(*(float(1 / (1 + np.exp(-end))) for end in ends))
+
+
+def _of_mean(losses: np.ndarray) -> Interval | None:
+    """Of the mean of [rows] losses, of which none is negative."""
+    one = mean_of(losses)
+    far = spread(one.pulls)
+    if len(losses) < LEAST_ROWS or not far.error > _NO_SPREAD * one.value:
+        return None
+    low, high = far.around_skewed(one.value)
+    return sound(max(0.0, low), high)
+
+
+def _of_explained(errors: np.ndarray, actual: np.ndarray) -> Interval | None:
+    """Of R2; what is missing to one is a ratio of two means, whose logarithm is spread more evenly than itself."""
+    if len(actual) < LEAST_ROWS or np.ptp(actual) == 0:
+        return None
+    missing = unexplained(errors, actual)
+    low, high = spread(missing.pulls / missing.value).around(float(np.log(missing.value)))
+    return sound(1 - float(np.exp(high)), 1 - float(np.exp(low)))
 
 
 def _auc_interval(actual: np.ndarray, probabilities: np.ndarray, chance: np.random.Generator) -> Interval | None:
@@ -244,11 +207,3 @@ def _auc_interval(actual: np.ndarray, probabilities: np.ndarray, chance: np.rand
     half = _Z * np.sqrt((influence**2).mean() / rows) / (auc * (1 - auc))
     logit = np.log(auc / (1 - auc))
     return sound(*(float(1 / (1 + np.exp(-end))) for end in (logit - half, logit + half)))
-
-
-def _percentiles(draws: np.ndarray, rows: int) -> Interval | None:
-    finite = draws[np.isfinite(draws)]
-    if rows < LEAST_ROWS or len(finite) < 0.9 * len(draws):
-        return None
-    low, high = np.quantile(finite, expanded_percentiles(rows))
-    return sound(float(low), float(high))

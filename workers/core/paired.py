@@ -1,9 +1,10 @@
 """Whether models differ on the same rows: paired tests, and 95 % intervals of the differences of every score.
 
 Accuracy: McNemar (1947), exact or mid-p (Fagerland et al. 2013), and the interval of Bonett & Price (2012). Area under
-the ROC curve: DeLong et al. (1988), counted by ranks as Sun & Xu (2014) do. Every other score: the paired bootstrap,
-the same resampled rows for all models, with percentiles that are expanded for the number of rows (Hesterberg 2015);
-its p is where such an interval just reaches zero, so that test and interval never disagree.
+the ROC curve: DeLong et al. (1988), counted by ranks as Sun & Xu (2014) do. Every other score: Student's t of how much
+each row pulls the difference (see `influence` and `spread`), so for a mean of losses the paired t-test; for precision,
+recall and F1 with the half rows of Agresti & Min (2005). Interval and test follow from the same standard error and
+never disagree.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,25 +12,18 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import sparse
 from scipy.stats import binom, norm
-from scipy.stats import t as student
 
 from shared.specs import Task
-from workers.core.intervals import (
-    LEAST_ROWS,
-    Interval,
-    auc_and_influence,
-    row_log_losses,
-    sound,
-)
+from workers.core.influence import Counted, Pulled, auc_and_influence, class_scores, mean_of, root_of_mean, unexplained
+from workers.core.intervals import Interval, row_log_losses, sound
 from workers.core.metrics import normalised, score
-from workers.core.resample import expanded_percentiles, resampled_sums
+from workers.core.spread import LEAST_ROWS, Spread, spread
 
-REPEATS = 2000
-"""Resamples of the bootstrap."""
 FEW_DISCORDANT = 25
 """Fewer rows on which just one of two models is right get McNemar's exact test."""
+_COUNTED = frozenset(("precision", "recall", "f1"))
+_TEST = "paired t"
 _Z = float(norm.ppf(0.975))
 
 
@@ -54,34 +48,22 @@ def differences(
     actual: np.ndarray,
     outputs: Sequence[np.ndarray],
     *,
-    seed: int = 0,
-    repeats: int = REPEATS,
     check: Callable[[], None] = lambda: None,
 ) -> Differences:
     """All pairs of models on the same rows.
 
     `actual` [rows] and each of `outputs` [rows, classes] or [rows] as for `metrics.score`. A score that one of a pair
-    does not have is left out. The same for the same seed; `check` may end the work by raising.
+    does not have is left out. `check` may end the work by raising.
     """
     scores = [score(task, actual, one) for one in outputs]
-    drawn = _drawn(task, actual, outputs, np.random.default_rng(seed), repeats, check) if len(actual) > 1 else {}
-    areas = [] if task is Task.REGRESSION else [_area(actual, one) for one in outputs]
-    right = [] if task is Task.REGRESSION else [one.argmax(axis=1) == actual for one in outputs]
-    found: Differences = {}
-    for first, second in combinations(range(len(outputs)), 2):
+    found: Differences = {pair: {} for pair in combinations(range(len(outputs)), 2)}
+    for name in scores[0]:  # one after the other, for each takes a number for each row and model
         check()
-        pair: dict[str, Difference] = {}
-        for name, one in scores[first].items():
-            other = scores[second].get(name)
-            if one is None or other is None:
-                continue
-            if name == "accuracy":
-                pair[name] = accuracy_difference(right[first], right[second])
-            elif name == "roc_auc":
-                pair[name] = _area_difference(areas[first], areas[second])
-            else:
-                pair[name] = _of_resamples(one - other, drawn[name][:, first] - drawn[name][:, second], len(actual))
-        found[first, second] = pair
+        known = [k for k, one in enumerate(scores) if one[name] is not None]
+        told = _told(name, [float(scores[k][name] or 0.0) for k in known], actual, [outputs[k] for k in known])
+        for (k, first), (j, second) in combinations(enumerate(known), 2):
+            check()
+            found[first, second][name] = told(k, j)
     return found
 
 
@@ -164,87 +146,87 @@ def _area_difference(first: tuple[float, np.ndarray] | None, second: tuple[float
     return Difference(value, [max(-1.0, value - _Z * error), min(1.0, value + _Z * error)], p, "DeLong")
 
 
-def _of_resamples(value: float, drawn: np.ndarray, rows: int) -> Difference:
-    """`drawn` [repeats]: the difference in each resample."""
-    test = "paired bootstrap"
-    drawn = drawn[np.isfinite(drawn)]
-    if rows < LEAST_ROWS or not len(drawn):
-        return Difference(value, None, None, test)
-    if np.ptp(drawn) == 0:
-        return Difference(value, None, 1.0 if value == 0 else None, test)
-    low, high = np.quantile(drawn, expanded_percentiles(rows))
-    # Half of the resamples at zero count for either side; none is ever sure.
-    below = ((drawn < 0).sum() + 0.5 * (drawn == 0).sum() + 0.5) / (len(drawn) + 1)
-    tail = norm.ppf(min(below, 1 - below)) / np.sqrt(rows / (rows - 1))
-    return Difference(value, sound(float(low), float(high)), min(1.0, 2 * float(student.cdf(tail, rows - 1))), test)
-
-
-def _drawn(
-    task: Task,
-    actual: np.ndarray,
-    outputs: Sequence[np.ndarray],
-    chance: np.random.Generator,
-    repeats: int,
-    check: Callable[[], None],
-) -> dict[str, np.ndarray]:
-    """[repeats, models] of each score but accuracy and the area, of the same resampled rows for all models."""
-    if task is Task.REGRESSION:
-        columns, scores_of = _number_columns(actual, outputs)
-    else:
-        columns, scores_of = _class_columns(actual, outputs)
+def _told(
+    name: str, values: Sequence[float], actual: np.ndarray, outputs: Sequence[np.ndarray]
+) -> Callable[[int, int], Difference]:
+    """What tells of any two of the models, by their places, how they differ in this score; `values`: what each has."""
+    if name == "accuracy":
+        right = [one.argmax(axis=1) == actual for one in outputs]
+        return lambda k, j: accuracy_difference(right[k], right[j])
+    if name == "roc_auc":
+        areas = [_area(actual, one) for one in outputs]
+        return lambda k, j: _area_difference(areas[k], areas[j])
+    if name in _COUNTED and outputs and outputs[0].shape[1] == 2:
+        said = [one.argmax(axis=1) == 1 for one in outputs]
+        return lambda k, j: _of_one_class(name, values[k] - values[j], actual == 1, said[k], said[j])
+    if name in _COUNTED:
+        counted = [class_scores(actual, one.argmax(axis=1), one.shape[1])[name] for one in outputs]
+        return lambda k, j: _of_classes(values[k] - values[j], counted[k], counted[j])
     with np.errstate(all="ignore"):
-        slices = [scores_of(sums) for sums in resampled_sums(columns, chance, repeats, check)]
-    return {name: np.concatenate([one[name] for one in slices]) for name in slices[0]}
+        pulls = [_pulls(name, actual, one) for one in outputs]
+    return lambda k, j: _by_pulls(values[k], values[j], pulls[k] - pulls[j])
 
 
-_ScoresOf = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""From sums [some, columns] to scores [some, models]."""
+def _pulls(name: str, actual: np.ndarray, output: np.ndarray) -> np.ndarray:
+    """[rows]: how much each row pulls a score that follows from means over rows."""
+    if name == "log_loss":
+        return mean_of(row_log_losses(actual, output)).pulls
+    errors = output.astype(np.float64) - actual
+    if name == "r2":
+        return -unexplained(errors, actual).pulls
+    if name == "mae":
+        return mean_of(np.abs(errors)).pulls
+    return (root_of_mean if name == "rmse" else mean_of)(errors**2).pulls
 
 
-def _number_columns(actual: np.ndarray, outputs: Sequence[np.ndarray]) -> tuple[sparse.csr_array, _ScoresOf]:
-    centered = actual - actual.mean()
-    errors = np.stack([one.astype(np.float64) - actual for one in outputs], axis=1)
-    models = errors.shape[1]
-    columns = np.column_stack([np.ones(len(actual)), centered, centered**2, np.abs(errors), errors**2])
-
-    def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
-        rows, total, squares = sums[:, :1], sums[:, 1:2], sums[:, 2:3]
-        mae, mse = sums[:, 3 : 3 + models] / rows, sums[:, 3 + models :] / rows
-        return {"r2": 1 - mse * rows / (squares - total**2 / rows), "rmse": np.sqrt(mse), "mse": mse, "mae": mae}
-
-    return sparse.csr_array(columns), scores_of
+def _by_pulls(first: float, second: float, pulls: np.ndarray) -> Difference:
+    """`pulls` [rows]: how much each row pulls the difference of the two scores."""
+    value = first - second
+    if len(pulls) < LEAST_ROWS:
+        return Difference(value, None, None, _TEST)
+    far = spread(pulls)
+    if not far.error > 1e-12 * max(abs(first), abs(second)):  # less is what rounding leaves of no spread
+        return Difference(value, None, 1.0 if value == 0 else None, _TEST)
+    return Difference(value, sound(*far.around(value)), far.p(value), _TEST)
 
 
-def _class_columns(actual: np.ndarray, outputs: Sequence[np.ndarray]) -> tuple[sparse.csr_array, _ScoresOf]:
-    """Of two classes the second one alone is counted, as its precision, recall and F1 are the scores."""
-    classes, models = outputs[0].shape[1], len(outputs)
-    kept = 1 if classes == 2 else classes
-    labels = [one.argmax(axis=1) for one in outputs]
-    losses = np.stack([row_log_losses(actual, one) for one in outputs], axis=1)
-    blocks = [sparse.csr_array(np.column_stack([np.ones(len(actual)), losses])), _one_hot(actual, classes, kept)]
-    for said in labels:
-        hits = np.where(said == actual, said, -1)
-        blocks += [_one_hot(said, classes, kept), _one_hot(hits, classes, kept)]
-
-    def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
-        found: dict[str, list[np.ndarray]] = {"precision": [], "recall": [], "f1": []}
-        start = 1 + models
-        occur = sums[:, start : start + kept]
-        for k in range(models):
-            first = start + kept + 2 * k * kept
-            said, hits = sums[:, first : first + kept], sums[:, first + kept : first + 2 * kept]
-            counted = 1 if kept == 1 else (occur + said > 0).sum(axis=1)
-            found["precision"].append((hits / np.maximum(said, 1)).sum(axis=1) / counted)
-            found["recall"].append((hits / np.maximum(occur, 1)).sum(axis=1) / counted)
-            found["f1"].append((2 * hits / np.maximum(occur + said, 1)).sum(axis=1) / counted)
-        scores = {name: np.stack(values, axis=1) for name, values in found.items()}
-        return scores | {"log_loss": sums[:, 1 : 1 + models] / sums[:, :1]}
-
-    return sparse.csr_array(sparse.hstack(blocks)), scores_of
+def _of_classes(value: float, first: Counted, second: Counted) -> Difference:
+    """Of means over classes: the half rows of `_of_one_class` are shared by them, and add to the spread alone."""
+    pulls = first.pulls - second.pulls
+    if len(pulls) < LEAST_ROWS:
+        return Difference(value, None, None, _TEST)
+    if not pulls.any():
+        return Difference(value, None, 1.0 if value == 0 else None, _TEST)
+    unseen = np.square(first.more[:, None] - second.more[None]).sum() / 2 / first.more.shape[1]
+    far = spread(pulls, unseen=float(unseen))
+    return _within_one(value, value, far)
 
 
-def _one_hot(numbers: np.ndarray, classes: int, kept: int) -> sparse.csr_array:
-    """[rows, kept]: the last `kept` of the classes; a number below zero is none of them."""
-    places = numbers - (classes - kept)
-    rows = np.flatnonzero(places >= 0)
-    return sparse.csr_array((np.ones(len(rows)), (rows, places[rows])), shape=(len(numbers), kept))
+def _of_one_class(name: str, value: float, occurs: np.ndarray, first: np.ndarray, second: np.ndarray) -> Difference:
+    """Of [rows] bool each: where the class is, and where each of two models says it is.
+
+    Agresti & Min (2005) add half a row to each cell of the table of where either is right; here it is shared by rows of
+    the class and others. Where few rows tell the models apart, the spread that these show is no measure.
+    """
+    if len(occurs) < LEAST_ROWS:
+        return Difference(value, None, None, _TEST)
+    if np.array_equal(first, second):
+        return Difference(value, None, 1.0, _TEST)
+    cells = np.bincount(4 * occurs + 2 * first + second, minlength=8) + 0.25
+    rows, (is_class, one, other) = cells.sum(), np.indices((2, 2, 2)).reshape(3, 8)
+
+    def pulled(said: np.ndarray) -> Pulled:
+        """By the rows of each cell, [8]."""
+        hit = is_class * said
+        part, whole = {"precision": (hit, said), "recall": (hit, is_class), "f1": (2 * hit, is_class + said)}[name]
+        share = float(cells @ part / (cells @ whole))
+        return Pulled(share, (part - share * whole) * rows / (cells @ whole))
+
+    left, right = pulled(one), pulled(other)
+    error = float(cells @ (left.pulls - right.pulls) ** 2) ** 0.5 / rows
+    return _within_one(value, left.value - right.value, Spread(len(occurs), error, len(occurs) - 1.0, 0.0))
+
+
+def _within_one(value: float, center: float, far: Spread) -> Difference:
+    low, high = far.around(center)
+    return Difference(value, sound(max(-1.0, low), min(1.0, high)), far.p(center), _TEST)
