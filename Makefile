@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos mirror clean
+.PHONY: help demo test lint bench chaos mirror screenshots clean
 
 help: ## Show the targets.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
 
 demo: $(VENV)/run.stamp ## Set up, then train, evaluate and compare on the examples with a real stack.
 	@$(BIN)/python examples/demo.py
@@ -26,6 +26,7 @@ lint: $(VENV)/dev.stamp ## Check style, types and walls.
 
 bench: $(VENV)/bench.stamp ## Measure what we claim about speed and quality, beside what people would use instead.
 	@$(BIN)/python benchmarks/words_to_run.py
+	@$(BIN)/python benchmarks/ack.py
 	@$(BIN)/python benchmarks/reading.py
 	@$(BIN)/python benchmarks/training_speed.py
 	@$(BIN)/python benchmarks/gpu.py
@@ -36,11 +37,14 @@ bench: $(VENV)/bench.stamp ## Measure what we claim about speed and quality, bes
 	@$(BIN)/python benchmarks/quality.py
 
 chaos: $(VENV)/dev.stamp ## Break log, disk and clock; then workers, Redis and the bot under 200 runs, for a quarter of an hour.
-	@$(BIN)/pytest -q -n 2 -m chaos tests/integration
+	@$(BIN)/pytest -q -n 2 -m chaos tests/integration tests/e2e
 	@PYTHONPATH=tests $(BIN)/python -m chaos
 
 mirror: $(VENV)/mlflow.stamp ## Start a real MLflow server and see that it has what we told it, and gives the model back.
 	@$(BIN)/pytest -q -m mlflow tests/integration
+
+screenshots: $(VENV)/dev.stamp ## Make the pictures of docs/images/slack_*.png from real runs, in a browser.
+	@PYTHONPATH=tests $(BIN)/python -m support.slack_pictures
 
 clean: ## Remove the set-up.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

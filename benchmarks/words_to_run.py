@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.slack.command import CommandDesk, SlashCommand
+from bot.slack.asked import Asked
+from bot.slack.command import CommandDesk
 from bot.terminal.redis_server import start_redis
+from shared.access import Entry, Principal, Role, Source, Visibility
 from shared.blobs import BlobStore
 from shared.log.engine import open_log
 from shared.settings import Settings
@@ -47,15 +49,14 @@ def _words_to_run(folder: Path, redis_url: str) -> tuple[list[float], list[float
         BlobStore(settings.store_folder),
         team_id="T1",
         written=lambda: None,
+        people=_Everyone(),
     )
     app = Celery("bench", set_as_current=False)
     app.conf.update(celery_options(redis_url))
 
     def write(number: int) -> None:
-        typed = SlashCommand(
-            "T1", "C1", "ml", "U1", "train churn.csv target=churned model=mlp time=2m", f"trigger-{number}"
-        )
-        card = desk.reply(typed)
+        words = f"train churn.csv target=churned model=mlp time=2m seed={number + 1}"
+        card = desk.reply(Asked("T1", "U1", "C1", words, Entry.COMMAND, key=f"trigger-{number}", channel_name="ml"))
         assert "is written" in card.headline, card  # noqa: S101 - a benchmark of refusals would be worthless
 
     def send(_number: int) -> None:
@@ -65,6 +66,25 @@ def _words_to_run(folder: Path, redis_url: str) -> tuple[list[float], list[float
         return _in_turn(write, send, rounds=ROUNDS)
     finally:
         desk.close()
+
+
+class _Everyone:
+    """Everybody is a trainer, as it is known after a first command."""
+
+    def principal(self, *, team_id: str, user_id: str, channel_id: str | None, entry: Entry) -> Principal:
+        """Who asks."""
+        return Principal(team_id, user_id, Source.SLACK, channel_id, role=Role.TRAINER, entry=entry)
+
+    def knows(self, *, user_id: str, channel_id: str | None) -> bool:  # noqa: ARG002 - everybody
+        """Whether nobody has to be asked."""
+        return True
+
+    def channel_visibility(self, channel_id: str) -> Visibility:  # noqa: ARG002 - everywhere
+        """Who sees the runs of a channel."""
+        return Visibility.TEAM
+
+    def forget(self, *ids: str) -> None:
+        """Nothing is kept."""
 
 
 def _processes(ours: list[str], theirs: list[str]) -> tuple[list[float], list[float]]:

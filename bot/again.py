@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -50,14 +51,23 @@ def submission_of(connection: Connection, desk: Desk, asked: Again) -> Submissio
         retries=old.id if asked.how is How.RETRY else None,
         # A replay that ended badly is still one when it is done again.
         replays=old.id if asked.how is How.REPLAY else old.replays,
-        dataset_source=_source_of(old),
+        dataset_source=source_of(old),
     )
 
 
-def _source_of(old: Run) -> dict[str, Any] | None:
+def source_of(old: Run) -> dict[str, Any] | None:
+    """Where a run that reads what another one read finds its dataset."""
     if old.dataset_sha256 is None:
         return old.dataset_source  # its dataset never came into the store: it is looked for again
     return {**(old.dataset_source or {}), "sha256": old.dataset_sha256}
+
+
+def bytes_of(desk: Desk, run: Run) -> Path | None:
+    """Where the store holds what a run read; None where it does not."""
+    try:
+        return desk.store.path_of(run.dataset_sha256) if run.dataset_sha256 else None
+    except RunFailed:
+        return None
 
 
 def _require_replayable(desk: Desk, old: Run) -> None:
@@ -69,15 +79,13 @@ def _require_replayable(desk: Desk, old: Run) -> None:
         again = old.state in (RunState.FAILED, RunState.CANCELLED)
         hint = f"`retry {old.id}` does it again." if again else "`log kind=train` lists the train runs."
         raise refused("not_replayable", f"`replay` takes a train run that succeeded; {met}.", hint)
-    try:
-        desk.store.path_of(old.dataset_sha256 or "")
-    except RunFailed:
+    if bytes_of(desk, old) is None:
         raise refused(
             "dataset_gone",
             f"`replay` reads the data of a run by its hash; the store holds the bytes of run {old.id} no longer "
             f"(sha256 {old.dataset_sha256}).",
             "They were removed, or this home is another one; `train` on a copy of the file is a new run.",
-        ) from None
+        )
 
 
 def _require_ended(old: Run, asked: Again) -> None:
@@ -92,6 +100,12 @@ def _require_ended(old: Run, asked: Again) -> None:
 
 
 def _require_checkpoint(desk: Desk, old: Run) -> None:
+    if old.seeds is not None:
+        raise refused(
+            "seeds_not_resumed",
+            f"`resume` goes on with one training; run {old.id} has a run for each of its {len(old.seeds)} seeds.",
+            f"`log parent:{old.id}` lists them, to resume one by itself; `retry {old.id}` does all of them again.",
+        )
     folder = desk.settings.checkpoints_folder / str(old.id)
     if old.resumes is not None or any(folder.glob("*/*")):
         return

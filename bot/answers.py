@@ -11,7 +11,6 @@ from bot.cards import (
     Table,
     duration_text,
     headline_metric,
-    number_text,
     run_card,
     run_title,
     seconds_between,
@@ -19,9 +18,10 @@ from bot.cards import (
 )
 from bot.desk import Answer, Desk
 from bot.pages.links import run_link
+from bot.tables import spread_text
 from shared.access import Source
 from shared.errors import Problem, one_problem
-from shared.log import forgotten, runs
+from shared.log import forgotten, runs, seeds
 from shared.log.forecast import Forecast, forecasts
 from shared.log.runs import Artifact, Run, RunState
 
@@ -58,9 +58,29 @@ def run_envelope(run: Run, artifacts: Sequence[dict[str, Any]] = ()) -> dict[str
         "name": run.name,
         "words": run.words,
         "attempts": run.attempts,
+        "seed_of": run.seed_of,
         "priority": run.priority.word,
         "device": run.device.value,
         **result,
+    }
+
+
+def seeds_plain(connection: Connection, run: Run) -> dict[str, Any]:
+    """The seeds of a run that has not gathered them, for machines: its result has none of them."""
+    if run.seeds is None or run.result:
+        return {}
+    return {
+        "seeds": [
+            {
+                "seed": seed.seed,
+                "run": seed.run,
+                "state": seed.state.value,
+                "model": seed.model,
+                "score": seed.score,
+                "problem": None if seed.problem is None else seed.problem.code,
+            }
+            for seed in seeds.of_run(connection, run.id)
+        ]
     }
 
 
@@ -88,7 +108,7 @@ def run_answer(desk: Desk, connection: Connection, run: Run) -> Answer:
         card = replace(card, page=run_link(desk.settings, run, channel_id=desk.principal.channel_id))
     # Only a shell can open a path; in a chat the files are in the card's thread.
     files = laid_out(desk, run, artifacts) if desk.principal.sees_everything else []
-    body, tombstone = run_envelope(run, files), forgotten.of_run(connection, run)
+    body, tombstone = run_envelope(run, files) | seeds_plain(connection, run), forgotten.of_run(connection, run)
     if tombstone is not None:
         card = replace(card, notes=(tombstone.sentence(), *card.notes))
         body["forgotten"] = {"by": tombstone.by, "at": tombstone.at.isoformat(), "why": tombstone.why}
@@ -111,7 +131,7 @@ def runs_answer(
             str(run.id),
             _what(run),
             _state(run, expected.get(run.id)),
-            _metrics_text((reached or {}).get(run.id)) or _result(run),
+            _metrics_text(run, (reached or {}).get(run.id)) or _result(run),
             run.requested_by,
             _when(run),
         )
@@ -154,14 +174,19 @@ def _result(run: Run) -> str:
     if run.problem is not None:
         return run.problem.code
     metric, reached = headline_metric(run.result or {})
-    return f"{metric} {number_text(reached)}" if reached is not None else ""
+    return f"{metric} {spread_text(reached, _sds(run).get(metric))}" if reached is not None else ""
 
 
-def _metrics_text(reached: Mapping[str, float] | None) -> str:
-    return ", ".join(f"{name} {number_text(value)}" for name, value in (reached or {}).items())
+def _metrics_text(run: Run, reached: Mapping[str, float] | None) -> str:
+    return ", ".join(f"{name} {spread_text(value, _sds(run).get(name))}" for name, value in (reached or {}).items())
+
+
+def _sds(run: Run) -> Mapping[str, float | None]:
+    """How far the seeds of a run spread on its test rows."""
+    return ((run.result or {}).get("sd") or {}).get("test") or {}
 
 
 def _when(run: Run) -> str:
-    took = seconds_between(run.started_at, run.ended_at)
+    took = seconds_between(run.started_at if run.seeds is None else run.created_at, run.ended_at)
     moment = run.created_at.strftime("%Y-%m-%d %H:%M UTC")
     return f"{moment}, {duration_text(took)}" if took is not None else moment

@@ -32,10 +32,10 @@ def with_beside(desk: Desk, connection: Connection, run: Run, answer: Answer) ->
 def promoted_answer(desk: Desk, made: Promotion, before: int | None) -> Answer:
     """What an alias stands for now."""
     name = f"{made.alias}:{made.dataset}"
-    then = f"; it was run {before}" if before not in (None, made.run) else ""
+    when = "already" if before == made.run else "now" if before is None else f"now; it was run {before}"
     card = Card(
         title=name,
-        headline=f"{name} is run {made.run} now{then}.",
+        headline=f"{name} is run {made.run} {when}.",
         facts=(("why", made.why),) if made.why else (),
         more=(f"{desk.prefix} predict {quoted(name)} DATASET", f"{desk.prefix} history {quoted(made.dataset)}"),
     )

@@ -4,15 +4,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from bot.answers import envelope, run_envelope, runs_answer
 from bot.beside import promotion_plain
 from bot.cards import Card, Table, duration_text, number_text
 from bot.desk import Answer, Desk
 from bot.grammar import quoted
-from bot.tables import interval_text
+from bot.tables import interval_text, spread_text
+from shared.access import Principal
+from shared.log import boards
 from shared.log.beside import Promotion
 from shared.log.boards import Board, Comparison, Record
 from shared.log.runs import Run
+
+MOST_BOARDS = 3
+"""Other targets, splits and contents have boards of their own; so many are shown at once."""
 
 BEST, WAS_BEST = "★ best", "☆ best then"
 
@@ -62,6 +69,23 @@ def history_answer(
     return Answer(card=card, envelope=envelope("history", "succeeded", items=items, promotions=promoted))
 
 
+def standings(
+    connection: Connection, principal: Principal, dataset: str, *, target: str | None = None, limit: int = 10
+) -> tuple[list[Standing], int]:
+    """The boards of a dataset as this principal sees them, the one with the newest run first, and how many more it has.
+
+    Raises `RefusedWords` `dataset_not_run` when this principal sees no run on it.
+    """
+    of = boards.of_dataset(connection, principal, dataset)
+    found = boards.boards(connection, principal, of, target=target)
+    shown = []
+    for board in found[:MOST_BOARDS]:
+        size, ranked = boards.ranking(connection, principal, board, limit=limit)
+        compared = boards.comparisons(connection, principal, ranked[0].id) if len(ranked) > 1 else []
+        shown.append(Standing(board, size, ranked, compared))
+    return shown, len(found) - len(shown)
+
+
 def leaderboard_answer(
     desk: Desk, dataset: str, standings: Sequence[Standing], *, others: int, target: str | None
 ) -> Answer:
@@ -80,8 +104,8 @@ def leaderboard_answer(
         notes += _tie_notes(standing, ties)
         items.append(_board_plain(standing, ties))
     if others:
-        boards = "1 older board is" if others == 1 else f"{others:,} older boards are"
-        notes.append(f"{boards} not shown: of another content, target, score or test rows; target=COLUMN narrows.")
+        older = "1 older board is" if others == 1 else f"{others:,} older boards are"
+        notes.append(f"{older} not shown: of another content, target, score or test rows; target=COLUMN narrows.")
     best = standings[0].ranked
     more = [f"{desk.prefix} compare {' '.join(str(run.id) for run in best[:3])}"] if len(best) > 1 else []
     more.append(f"{desk.prefix} promote {best[0].id}")
@@ -92,14 +116,22 @@ def leaderboard_answer(
 def ties_of(standing: Standing) -> dict[int, Tie]:
     """For each run but the best: whether it can be told apart from that; runs of which nothing is known are left out.
 
-    The newest comparison that holds both counts; where there is none, whether their 95 % intervals overlap.
+    The newest comparison that holds both counts; where there is none, whether their 95 % intervals overlap. It is of
+    single models, and says nothing of a mean over seeds. Intervals tie nobody with the best who reached less than a
+    run that a comparison could tell apart from it.
     """
     best, *rest = standing.ranked
-    found = {}
+    found: dict[int, Tie] = {}
+    apart = False
     for run in rest:
-        tie = _compared(standing, best.id, run.id) or _overlap(standing.board.metric, best, run)
+        several = best.seeds is not None or run.seeds is not None
+        tie = None if several else _compared(standing, best.id, run.id)
+        if tie is None:
+            overlap = _overlap(standing.board.metric, best, run)
+            tie = overlap and Tie(overlap.tied and not apart)
         if tie is not None:
             found[run.id] = tie
+            apart = apart or not tie.tied
     return found
 
 
@@ -132,7 +164,7 @@ def _interval(run: Run, metric: str) -> Sequence[float] | None:
     return interval if isinstance(interval, list) and len(interval) == 2 and None not in interval else None
 
 
-def _ranks(standing: Standing, ties: dict[int, Tie]) -> Iterator[str]:
+def ranks(standing: Standing, ties: dict[int, Tie]) -> Iterator[str]:
     """1, 2, 3 ...; whatever cannot be told apart from the best shares its rank."""
     shared = any(tie.tied for tie in ties.values())
     for place, run in enumerate(standing.ranked, start=1):
@@ -147,14 +179,14 @@ def _board_table(standing: Standing, ties: dict[int, Tie]) -> Table:
             rank,
             str(run.id),
             run.model or "–",
-            number_text(run.score),
+            spread_text(run.score, _sd(run, board.metric)),
             interval_text(_interval(run, board.metric)),
             _seeds_text(run),
             run.requested_by,
             _seconds_text(_trained_s(run)),
             _seconds_text(_gpu_s(run)),
         )
-        for rank, run in zip(_ranks(standing, ties), standing.ranked, strict=True)
+        for rank, run in zip(ranks(standing, ties), standing.ranked, strict=True)
     )
     header = ("rank", "run", "model", board.metric, "95 % interval", "seeds", "by", "training", "GPU")
     shown = f"the best {len(rows)} of {standing.size:,} runs" if standing.size > len(rows) else _runs_text(len(rows))
@@ -168,6 +200,9 @@ def _tie_notes(standing: Standing, ties: dict[int, Tie]) -> Iterator[str]:
         f"{run} (run {tie.comparison} compared them)" for run, tie in ties.items() if tie.tied and tie.comparison
     ]
     overlapping = [str(run) for run, tie in ties.items() if tie.tied and not tie.comparison]
+    several = {run.id for run in standing.ranked if run.seeds is not None}
+    over_seeds = [run for run in overlapping if {best, int(run)} & several]
+    overlapping = [run for run in overlapping if run not in over_seeds]
     if compared:
         yield f"Cannot be told apart from run {best} on their test rows: {', '.join(compared)}."
     if overlapping:
@@ -175,12 +210,17 @@ def _tie_notes(standing: Standing, ties: dict[int, Tie]) -> Iterator[str]:
             f"Not compared with run {best} yet, and their 95 % intervals overlap, so they count as tied:"
             f" {', '.join(overlapping)}."
         )
+    if over_seeds:
+        yield (
+            "Means over seeds are told apart by their 95 % intervals, which hold seeds and test rows; those of run "
+            f"{best} and these overlap, so they count as tied: {', '.join(over_seeds)}."
+        )
 
 
 def _board_plain(standing: Standing, ties: dict[int, Tie]) -> dict[str, Any]:
     board = standing.board
     rows = []
-    for rank, run in zip(_ranks(standing, ties), standing.ranked, strict=True):
+    for rank, run in zip(ranks(standing, ties), standing.ranked, strict=True):
         tie = ties.get(run.id)
         rows.append(
             {
@@ -190,6 +230,7 @@ def _board_plain(standing: Standing, ties: dict[int, Tie]) -> dict[str, Any]:
                 "run": run.id,
                 "model": run.model,
                 "score": run.score,
+                "sd": _sd(run, board.metric),
                 "interval": _interval(run, board.metric),
                 "seeds": _seeds(run),
                 "by": run.requested_by,
@@ -222,11 +263,17 @@ def _promotions_table(promotions: Sequence[Promotion]) -> Table:
     return Table(caption="Promotions, the newest first", header=("alias", "run", "by", "when", "why"), rows=rows)
 
 
+def _sd(run: Run, metric: str) -> float | None:
+    """How far the seeds of a run spread."""
+    sd: float | None = (((run.result or {}).get("sd") or {}).get("test") or {}).get(metric)
+    return sd
+
+
 def _seeds(run: Run) -> list[int]:
     """The seeds that a run's score is the mean of."""
     several, one = (run.result or {}).get("seeds"), getattr(run.spec, "seed", None)
     if isinstance(several, list):
-        return [entry.get("seed", 0) if isinstance(entry, dict) else entry for entry in several]
+        return [entry["seed"] for entry in several if entry["state"] == "succeeded"]
     return [] if one is None else [one]
 
 

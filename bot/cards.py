@@ -6,9 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from bot import describe_card, replay_card
+from bot import describe_card, replay_card, seeds_card
 from bot.compared_tables import more_tables
-from bot.tables import Table, duration_text, interval_text, number_text, result_tables
+from bot.dataset_source import source_notes
+from bot.loss_chart import Chart, loss_chart
+from bot.tables import Table, duration_text, interval_text, number_text, result_tables, spread_text
 from shared.errors import Problem
 from shared.events import AnyEvent, DatasetRead, EpochDone, Released, Stage, StageStarted, Started, WorkerMissing
 from shared.log.forecast import Forecast
@@ -66,6 +68,7 @@ class Card:
     """What to type next."""
     page: str = ""
     """The address of the page that shows all of it."""
+    chart: Chart | None = None
 
 
 STAGES: dict[str, tuple[Stage, ...]] = {
@@ -100,16 +103,15 @@ def run_card(
     return Card(
         title=run_title(run),
         state=run.state.value,
-        headline=_headline(run, result),
+        headline=_headline(run, events, result),
         steps=_steps(run, events, expected),
         facts=_facts(run, events),
-        tables=describe_card.columns_tables(result)
-        if run.kind == "describe"
-        else (*result_tables(run.kind, result), *more_tables(run.kind, result)),
-        notes=_notes(events, result),
+        tables=_tables(run, events, result),
+        notes=(*source_notes(run), *_notes(events, result)),
         problem=run.problem,
         files=tuple(artifact.name for artifact in artifacts),
         more=_more(run, events, prefix),
+        chart=loss_chart(events, result) if run.state.ended else None,
     )
 
 
@@ -122,9 +124,24 @@ def run_title(run: Run) -> str:
     elif isinstance(spec, EvaluateSpec | PredictSpec):
         what = f"{spec.run} on {run.dataset_name or spec.dataset}"
     else:
-        what = run.dataset_name or dataset_of(spec) or ""
+        what = f"{run.dataset_name or dataset_of(spec) or ''}{_seeds_in_title(run)}"
     name = f" ({run.name})" if run.name else ""
     return f"Run {run.id} · {run.kind} {what}".rstrip() + name
+
+
+def _seeds_in_title(run: Run) -> str:
+    if run.seed_of is not None:
+        return f" seed {getattr(run.spec, 'seed', 0)} of run {run.seed_of}"
+    return "" if run.seeds is None else f", {len(run.seeds)} seeds"
+
+
+def _tables(run: Run, events: Sequence[AnyEvent], result: dict[str, Any]) -> tuple[Table, ...]:
+    if run.kind == "describe":
+        return describe_card.columns_tables(result)
+    first, *others = result_tables(run.kind, result) or (None,)
+    seeds = seeds_card.table(events, result) if run.seeds is not None else None
+    found = (first, seeds, *others, *more_tables(run.kind, result))
+    return tuple(table for table in found if table is not None)
 
 
 def problem_card(problems: Sequence[Problem], *, title: str = "Not understood") -> Card:
@@ -145,22 +162,30 @@ def seconds_between(start: datetime | None, end: datetime | None) -> float | Non
     return None if start is None or end is None else round((end - start).total_seconds(), 3)
 
 
-def _headline(run: Run, result: dict[str, Any]) -> str:
+def _headline(run: Run, events: Sequence[AnyEvent], result: dict[str, Any]) -> str:
     if run.state is not RunState.SUCCEEDED:
-        return ""
+        return seeds_card.progress(events) if run.state is RunState.GATHERING else ""
     if run.kind == "compare":
         return str(result.get("sentence", ""))
     if run.kind == "describe":
         return describe_card.headline(result)
     if run.kind == "predict" or "rows_predicted" in result:
         return _predicted(result)
+    return _scored(result)
+
+
+def _scored(result: dict[str, Any]) -> str:
     metric, reached = headline_metric(result)
     if reached is None:
         return ""
     baseline = number_text(result.get("metrics", {}).get("baseline", {}).get(metric))
     interval = ((result.get("intervals") or {}).get("test") or {}).get(metric)
+    on_rows = f"on the test rows; a baseline without features reaches {baseline}"
+    if count := seeds_card.counted(result):
+        mean = spread_text(reached, ((result.get("sd") or {}).get("test") or {}).get(metric))
+        return f"{metric} {mean} over {count} seeds, 95 % interval {interval_text(interval)}, {on_rows}"
     chance = f" ({interval_text(interval)})" if interval else ""
-    return f"{metric} {number_text(reached)}{chance} on the test rows; a baseline without features reaches {baseline}"
+    return f"{metric} {number_text(reached)}{chance} {on_rows}"
 
 
 def _predicted(result: dict[str, Any]) -> str:
@@ -172,6 +197,8 @@ def _predicted(result: dict[str, Any]) -> str:
 
 
 def _steps(run: Run, events: Sequence[AnyEvent], expected: Forecast | None) -> tuple[Step, ...]:
+    if run.seeds is not None and run.state is not RunState.PREPARING:
+        return _seed_steps(run, events)
     stages, attempt = STAGES[run.kind], _last_attempt(events)
     entered = [
         stages.index(event.stage) for event in attempt if isinstance(event, StageStarted) and event.stage in stages
@@ -179,6 +206,21 @@ def _steps(run: Run, events: Sequence[AnyEvent], expected: Forecast | None) -> t
     reached = entered[-1] if entered else -1
     later = (_stage_step(run, stage, index, reached, attempt) for index, stage in enumerate(stages))
     return (_queue_step(run, events, expected), *later)
+
+
+def _seed_steps(run: Run, events: Sequence[AnyEvent]) -> tuple[Step, ...]:
+    missing = [text for event in events if isinstance(event, WorkerMissing) for text in [_missing_text(event)]]
+    detail = "; ".join([seeds_card.progress(events), *missing[-1:]])
+    if run.state is RunState.GATHERING:
+        return Step("Train the seeds", StepState.IN_PROGRESS, detail), Step("Gather", StepState.PENDING)
+    if not seeds_card.has_all_ended(events):
+        return Step("Train the seeds", StepState.ERROR, seeds_card.progress(events)), Step("Gather", StepState.PENDING)
+    gathers = {RunState.SUCCEEDED: StepState.COMPLETE, RunState.FAILED: StepState.ERROR}
+    gathers |= {RunState.CANCELLED: StepState.ERROR}
+    return (
+        Step("Train the seeds", StepState.COMPLETE, seeds_card.progress(events)),
+        Step("Gather", gathers.get(run.state, StepState.IN_PROGRESS)),
+    )
 
 
 def _last_attempt(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
@@ -193,7 +235,7 @@ def _queue_step(run: Run, events: Sequence[AnyEvent], expected: Forecast | None)
         said = [_waiting_text(expected)]
         for event in events:
             if isinstance(event, WorkerMissing):
-                said.append(f"no worker that lives takes {event.length} runs for device={event.device}")
+                said.append(_missing_text(event))
             elif isinstance(event, Released):
                 said.append(event.reason.rstrip("."))
         return Step("Queue", StepState.IN_PROGRESS, "; ".join([said[0], *said[1:][-1:]]))
@@ -201,6 +243,10 @@ def _queue_step(run: Run, events: Sequence[AnyEvent], expected: Forecast | None)
         return Step("Queue", StepState.ERROR)
     waited = seconds_between(run.queued_at, run.started_at) or 0.0
     return Step("Queue", StepState.COMPLETE, f"waited {duration_text(max(waited, 0.0))}")
+
+
+def _missing_text(event: WorkerMissing) -> str:
+    return f"no worker that lives takes {event.length} runs for device={event.device}"
 
 
 def _waiting_text(expected: Forecast | None) -> str:
@@ -264,13 +310,13 @@ def _facts(run: Run, events: Sequence[AnyEvent]) -> tuple[tuple[str, str], ...]:
     result = run.result or {}
     read = next((event for event in reversed(events) if isinstance(event, DatasetRead)), None)
     facts = []
-    if read is not None:
-        facts += [(label, value) for label, value in (("target", read.target), ("task", read.task)) if value]
+    told = (read.target, read.task) if read else (run.target, run.task) if run.seeds is not None else ()
+    facts += [(label, value) for label, value in zip(("target", "task"), told, strict=False) if value]
     if run.kind == "train" and result.get("model"):
         facts.append(("model", _model_text(result)))
     if "rows_scored" in result:
         facts.append(("rows", f"{result['rows_scored']:,} scored, {result.get('rows_left_out', 0):,} left out"))
-    took = seconds_between(run.started_at, run.ended_at)
+    took = seconds_between(run.started_at if run.seeds is None else run.created_at, run.ended_at)
     if took is not None:
         facts.append(("took", duration_text(took)))
     facts += _measured(result)
@@ -310,20 +356,26 @@ def _notes(events: Sequence[AnyEvent], result: dict[str, Any]) -> tuple[str, ...
     ]
     texts = (result.get("verdict"), (result.get("residuals") or {}).get("hint"), result.get("choice"))
     judged = [text for text in texts if text]
-    return tuple(dict.fromkeys([*replay_card.sentences(result), *judged, *said, *result.get("warnings", ())]))
+    seeds = seeds_card.whose_files(result)
+    if seeds:
+        said = list(result.get("inferred") or ())
+    return tuple(dict.fromkeys([*replay_card.sentences(result), *seeds, *judged, *said, *result.get("warnings", ())]))
 
 
 def _more(run: Run, events: Sequence[AnyEvent], prefix: str) -> tuple[str, ...]:
+    seeds = () if run.seeds is None else (f"{prefix} log parent:{run.id}",)
+    seeds = (f"{prefix} show {run.seed_of}",) if run.seed_of is not None else seeds
     if run.state is RunState.SUCCEEDED and run.kind == "train":
         return (
             f"{prefix} predict {run.id} DATASET",
             f"{prefix} evaluate {run.id} DATASET",
             f"{prefix} compare {run.id} RUN",
+            *seeds,
         )
     if run.state is RunState.SUCCEEDED and isinstance(run.spec, DescribeSpec):
         return (describe_card.next_words(run.spec, run.result or {}, prefix),)
     if not run.state.ended:
-        return (f"{prefix} cancel {run.id}",)
+        return (f"{prefix} cancel {run.id}", *seeds)
     resume = (f"{prefix} resume {run.id}",) if any(event.kind == "checkpoint_saved" for event in events) else ()
     retry = (f"{prefix} retry {run.id}",) if run.state is RunState.CANCELLED else ()
-    return () if run.state is RunState.SUCCEEDED else resume + retry
+    return () if run.state is RunState.SUCCEEDED else resume + retry + seeds

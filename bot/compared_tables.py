@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from bot.tables import Table, interval_text, number_text
+from bot.tables import Table, interval_text, number_text, spread_text
 
 _MOST_ROWS = 12
 
 
 def more_tables(kind: str, result: dict[str, Any]) -> tuple[Table, ...]:
     """What a run of this kind says beyond its scores; a part that the result lacks has no table."""
-    found = {"compare": (_pairs, _specs), "evaluate": (_slices, _drift)}.get(kind, ())
+    found = {"compare": (_over_seeds, _pairs, _specs), "evaluate": (_slices, _drift)}.get(kind, ())
     return tuple(table for one in found if (table := one(result)) is not None)
 
 
@@ -39,6 +39,29 @@ def _pairs(result: dict[str, Any]) -> Table | None:
     return Table(
         caption=_short(f"Differences{corrected}", len(rows)),
         header=("runs", "score", "difference", "95 % interval", "p", "test"),
+        rows=tuple(rows[:_MOST_ROWS]),
+    )
+
+
+def _over_seeds(result: dict[str, Any]) -> Table | None:
+    """What runs with seeds reached over them: means, beside which the scores of single models stand above."""
+    told = [(entry["run"], entry["over_seeds"]) for entry in result.get("runs") or () if entry.get("over_seeds")]
+    rows = [
+        (
+            str(run),
+            str(one["seeds"]),
+            name,
+            spread_text(mean, one["sd"].get(name)),
+            interval_text(one["intervals"].get(name)),
+        )
+        for run, one in told
+        for name, mean in one["metrics"].items()
+    ]
+    if not rows:
+        return None
+    return Table(
+        caption=_short("Over seeds, each run on all of its own test rows", len(rows)),
+        header=("run", "seeds", "score", "mean ± sd", "95 % interval"),
         rows=tuple(rows[:_MOST_ROWS]),
     )
 

@@ -42,6 +42,7 @@ def checks(settings: Settings) -> list[Check]:
         ("Disk use", _disk_use),
         ("GPU", _gpu),
         ("Slack", _slack),
+        ("Access", _access),
     )
     return [check for name, look in looks for check in _looked(name, look, settings)]
 
@@ -193,6 +194,20 @@ def _slack(settings: Settings) -> list[Check]:
         how = "Set LML_SLACK_BOT_TOKEN to answer in Slack (docs/slack.md)."
         return [Check("Slack", None, "LML_SLACK_BOT_TOKEN is not set; the shell works without it", how)]
     return [*_bot_token(settings), _transport(settings)]
+
+
+def _access(settings: Settings) -> list[Check]:
+    from shared.roles import read_file
+
+    path = settings.access_path
+    if path is None:
+        everyone = "LML_ACCESS_FILE is not set: every full member of the workspace is a trainer"
+        return [Check("Access", None, everyone)] if settings.slack_bot_token is not None else []
+    try:
+        return [Check("Access", True, f"{path} gives roles to {read_file(path).in_words()}")]
+    except LmlError as error:
+        said = " ".join(problem.message for problem in error.problems)
+        return [Check("Access", False, said, error.problems[0].hint)]
 
 
 def _bot_token(settings: Settings) -> list[Check]:

@@ -17,7 +17,7 @@ from shared.metric_names import NAMES, SHORT, metric_named
 from shared.search import MOST_FOUND, Bound, Operator, Order, Query
 
 KINDS = ("describe", "train", "evaluate", "compare", "predict")
-STATES = ("preparing", "queued", "running", "succeeded", "failed", "cancelled")
+STATES = ("preparing", "gathering", "queued", "running", "succeeded", "failed", "cancelled")
 MODELS = ("linear", "mlp", "mlp-ple", "tabm", "gbdt", "blend")
 TASKS = ("binary", "multiclass", "regression")
 ORDERS = ("run", "started", "time")
@@ -108,6 +108,7 @@ KEYS = (
     Key("target", "COLUMN", "runs with this target", shown),
     Key("name", "...", "runs of this name", values.title),
     Key("run", "40..60", "runs with these numbers", run_range),
+    Key("parent", "RUN", "the seeds of this run, which stand in no list else", values.run_number),
     Key("since", "7d|2026-11-27|today", "runs that were asked for since then (UTC)", since),
     Key("sort", "-auc|run|started|time", "by a metric, or these; - puts the highest first", order),
     Key("limit", "N", "how many; 20 unless given", values.whole(least=1, most=MOST_FOUND)),
@@ -189,6 +190,7 @@ class _Reading:
             tags=met.get("tag", ()),
             words=tuple(dict.fromkeys(self._words)),
             since=met.get("since"),
+            parent=met.get("parent"),
             first=first,
             last=last,
             bounds=tuple(self._bounds),

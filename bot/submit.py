@@ -4,16 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from bot.again import Again, submission_of
 from bot.desk import Desk
 from bot.grammar import Command
 from shared import submission
 from shared.access import Visibility
 from shared.errors import LmlError
-from shared.submission import Fetch, Submission
+from shared.ingest import Fetch
+from shared.log import repeats
+from shared.submission import Submission
 
 
-def write(
+def write(  # noqa: PLR0913 - a command, and how its run is written
     desk: Desk,
     command: Command,
     *,
@@ -21,10 +25,12 @@ def write(
     trigger_id: str | None = None,
     dataset_source: dict[str, Any] | None = None,
     card_channel: str | None = None,
+    unrepeated: bool = False,
 ) -> tuple[int, bool]:
     """Write the run of a command as preparing; returns its number, and False when this trigger had written it before.
 
-    Raises `RefusedWords` when the principal may not, or names a run that it cannot use.
+    With `unrepeated`, also when the same person asked for the same here a moment ago (`shared.log.repeats`). Raises
+    `RefusedWords` when the principal may not, or names a run that it cannot use.
     """
     with desk.log.write() as connection:
         if isinstance(command.request, Again):
@@ -32,7 +38,8 @@ def write(
         else:
             asked = Submission(spec=command.request, principal=desk.principal, words="", dataset_source=dataset_source)
         asked = replace(asked, words=command.words, visibility=visibility, key=trigger_id, card_channel=card_channel)
-        return submission.write(connection, desk.settings, asked)
+        same = _just_asked(connection, desk, asked) if unrepeated else None
+        return (same, False) if same is not None else submission.write(connection, desk.settings, asked)
 
 
 def prepare(desk: Desk, number: int, *, base: Path | None = None, fetch: Fetch | None = None) -> bool:
@@ -43,3 +50,7 @@ def prepare(desk: Desk, number: int, *, base: Path | None = None, fetch: Fetch |
 def fail(desk: Desk, number: int, error: LmlError) -> None:
     """End a run that no worker has as failed."""
     submission.fail(desk.log, number, error)
+
+
+def _just_asked(connection: Connection, desk: Desk, asked: Submission) -> int | None:
+    return repeats.just_asked(connection, desk.principal, words=asked.words, dataset_source=asked.dataset_source)

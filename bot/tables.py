@@ -18,6 +18,8 @@ class Table:
 _METRIC_ORDER = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "r2", "rmse", "mse", "mae")
 
 _MOST_ROWS = 12
+_MOST_BESIDE = 5
+"""As many runs stand beside each other in a comparison; more of them below each other."""
 _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
@@ -38,6 +40,16 @@ def number_text(value: float | int | None) -> str:
     if 10 <= abs(value) < 1e6:
         return f"{value:,.2f}"
     return f"{value:.4g}"
+
+
+def spread_text(mean: float | int | None, sd: float | None) -> str:
+    """A mean for a person, with the standard deviation where there is one, both as exact as each other."""
+    told = number_text(mean)
+    if mean is None or sd is None:
+        return told
+    digits = len(told.partition(".")[2]) if "e" not in told else None
+    exact = f"{sd:,.{digits}f}" if digits is not None else f"{sd:.2g}"
+    return f"{told} ± {exact if float(exact.replace(',', '')) or not sd else f'{sd:.1g}'}"
 
 
 def interval_text(interval: Sequence[float] | None) -> str:
@@ -81,12 +93,17 @@ def _metrics_table(result: dict[str, Any]) -> Table | None:
     names = _in_order({name for part in parts for name in metrics[part]})
     header: list[str] = ["metric", *parts]
     rows = [[name, *(number_text(metrics[part].get(name)) for part in parts)] for name in names]
-    intervals = (result.get("intervals") or {}).get("test")
+    intervals, sds = ((result.get(name) or {}).get("test") for name in ("intervals", "sd"))
     if intervals and parts[0] == "test":
         header.insert(2, "95 % interval")
         for row in rows:
             row.insert(2, interval_text(intervals.get(row[0])))
-    return Table(caption="Metrics", header=tuple(header), rows=tuple(map(tuple, rows)))
+    if sds and parts[0] == "test":
+        header[1] = "test, mean ± sd"
+        for row in rows:
+            row[1] = spread_text(metrics["test"].get(row[0]), sds.get(row[0]))
+    caption = "Metrics, means over the seeds" if sds else "Metrics"
+    return Table(caption=caption, header=tuple(header), rows=tuple(map(tuple, rows)))
 
 
 def _candidates_table(result: dict[str, Any]) -> Table | None:
@@ -112,7 +129,7 @@ def _candidates_table(result: dict[str, Any]) -> Table | None:
     # Every headline metric is better when it is higher.
     names = sorted(candidates, key=lambda name: -math.inf if (value := reached(name)) is None else value, reverse=True)
     return Table(
-        caption="Candidates on the validation rows",
+        caption="Candidates on the validation rows" + _of_seed(result),
         header=("model", "used", metric, "took"),
         rows=tuple((name, used(name), number_text(reached(name)), seconds(name)) for name in names),
     )
@@ -127,7 +144,7 @@ def _classes_table(result: dict[str, Any]) -> Table | None:
     total = max(len(result.get("classes") or ()), len(found))
     names = ("precision", "recall", "f1", "roc_auc")
     return Table(
-        caption=_caption("Classes on the test rows", len(shown), total, "the most frequent"),
+        caption=_caption("Classes on the test rows" + _of_seed(result), len(shown), total, "the most frequent"),
         header=("class", "rows", *names),
         rows=tuple(
             (str(one["class"]), f"{one['support']:,}", *(number_text(one.get(name)) for name in names)) for one in shown
@@ -148,7 +165,7 @@ def _coefficients_table(result: dict[str, Any]) -> Table | None:
     if intercept is not None:
         rows.append(_weight_row("(intercept)", None, intercept, by_class=by_class))
     return Table(
-        caption=_caption("Weights in the columns' own units", len(shown), len(found), "the largest"),
+        caption=_caption("Weights in the columns' own units" + _of_seed(result), len(shown), len(found), "the largest"),
         header=("feature", "class", "weight") if by_class else ("feature", "weight"),
         rows=tuple(rows),
     )
@@ -158,35 +175,51 @@ def _weight_row(feature: str, class_name: str | None, weight: float | None, *, b
     return (feature, *((class_name or "–",) if by_class else ()), number_text(weight))
 
 
+def _of_seed(result: dict[str, Any]) -> str:
+    """Says that something is of one seed's model, where there are several."""
+    kept = result.get("kept")
+    return f", seed {kept['seed']}" if kept else ""
+
+
 def _caption(text: str, shown: int, total: int, which: str) -> str:
     return text if shown == total else f"{text}: {which} {shown} of {total:,}"
 
 
 def _comparison_table(result: dict[str, Any]) -> Table:
     names = _in_order({name for entry in result["runs"] for name in entry["metrics"]})
-    costs = {"train_s": "trained in", "model_bytes": "file"}
-    costs = {name: text for name, text in costs.items() if any(name in entry for entry in result["runs"])}
-    rows = tuple(
-        (
-            f"{entry['run']}{' (best)' if entry['run'] == result.get('best') else ''}",
-            str(entry.get("model", "")),
-            *(number_text(entry["metrics"].get(name)) for name in names),
-            *(_cost(entry, name) for name in costs),
-        )
-        for entry in result["runs"]
-    )
+    costs = {"train_s": "trained in", "model_bytes": "file", "parameters": "parameters"}
+    costs = {name: text for name, text in costs.items() if any(entry.get(name) is not None for entry in result["runs"])}
     rows_of = "rows of the dataset" if result.get("rows_of") == "dataset" else "test rows that they share"
-    return Table(
-        caption=f"On the {result['rows_shared']:,} {rows_of}",
-        header=("run", "model", *names, *costs.values()),
-        rows=rows,
-    )
+    caption = f"On the {result['rows_shared']:,} {rows_of}"
+    runs = [_compared(entry, best=result.get("best")) for entry in result["runs"]]
+    scores = [[number_text(entry["metrics"].get(name)) for entry in result["runs"]] for name in names]
+    spent = [[_cost(entry, name) for entry in result["runs"]] for name in costs]
+    columns = [runs, *scores, *spent]
+    header = ["run", *names, *costs.values()]
+    if len(runs) > _MOST_BESIDE:
+        return Table(caption=caption, header=tuple(header), rows=tuple(zip(*columns, strict=True)))
+    # A few runs stand beside each other: their scores are too many to be columns.
+    lines = [(name, *cells) for name, cells in zip(header, columns, strict=True)]
+    return Table(caption=caption, header=lines[0], rows=tuple(lines[1:]))
+
+
+def _compared(entry: dict[str, Any], *, best: int | None) -> str:
+    """A compared run in a word or two."""
+    model = str(entry.get("model") or "")
+    return f"{entry['run']} {model}".rstrip() + _which_seed(entry) + (" (best)" if entry["run"] == best else "")
+
+
+def _which_seed(entry: dict[str, Any]) -> str:
+    told = entry.get("over_seeds")
+    return f", seed {told['kept_seed']}" if told else ""
 
 
 def _cost(entry: dict[str, Any], name: str) -> str:
     value = entry.get(name)
     if value is None:
         return "–"
+    if name == "parameters":
+        return f"{value:,}"
     return duration_text(value) if name == "train_s" else size_text(value)
 
 

@@ -16,7 +16,8 @@ from shared.access import Principal
 from shared.combinations import problems_of
 from shared.errors import LmlError, Problem, RefusedWords, ServiceUnavailable, refused
 from shared.settings import Settings
-from shared.specs import AnySpec, CompareSpec, EvaluateSpec, PredictSpec, TrainSpec, dataset_of
+from shared.spec_words import words_of
+from shared.specs import AnySpec, TrainSpec, dataset_of
 from shared.submission import BY_HASH, Submission
 from shared.work import PRIORITIES, Priority
 
@@ -165,22 +166,6 @@ def dataset_source_of(spec: AnySpec) -> dict[str, Any] | None:
     return None if named is None else {"sha256": named[1]}
 
 
-def words_of(spec: AnySpec) -> str:
-    """A spec as a person would have typed it."""
-    plain: Sequence[str | int] = ()
-    if isinstance(spec, CompareSpec):
-        plain = spec.runs
-    elif isinstance(spec, EvaluateSpec | PredictSpec):
-        plain = (spec.run, spec.dataset)
-    elif (dataset := dataset_of(spec)) is not None:
-        plain = (dataset,)
-    plainly = {"version", "kind", "run", "runs", *(() if isinstance(spec, CompareSpec) else ("dataset",))}
-    said = spec.model_dump(mode="json", exclude_defaults=True, exclude=plainly)
-    renamed = {"time_s": "budget", "dataset": "on"}
-    values = [f"{renamed.get(name, name)}={_quoted(_value_in_words(value))}" for name, value in said.items()]
-    return " ".join([spec.kind, *(_quoted(str(word)) for word in plain), *values])
-
-
 def problems_in(error: ValidationError, *, place: str = "") -> list[Problem]:
     """What pydantic refuses, as people and programs read it; at most 20 of them."""
     return bounded([_problem_in(wrong, place) for wrong in error.errors(include_url=False, include_context=False)])
@@ -220,17 +205,3 @@ def _problem_in(wrong: Any, place: str) -> Problem:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _quoted(word: str) -> str:
-    if word and not re.search(r"""[\s\\'"“”„‘’«»]""", word):
-        return word
-    return '"' + re.sub(r'(["“”„\\])', r"\\\1", word) + '"'
-
-
-def _value_in_words(value: Any) -> str:
-    if isinstance(value, list):  # of column names, of which one with a comma stands in quotes
-        return ",".join(f'"{name}"' if "," in name else name for name in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)

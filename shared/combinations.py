@@ -20,6 +20,7 @@ from shared.specs import (
 
 REGRESSION_LOSSES = (LossName.MSE, LossName.MAE, LossName.HUBER, LossName.QUANTILE)
 CLASS_LOSSES = (LossName.CROSS_ENTROPY, LossName.FOCAL)
+MOST_SEED = 2**31 - 1
 MOMENTUM_OPTIMIZERS = (OptimizerName.SGD, OptimizerName.GD)
 
 _LAYERS = ("depth", "width", "activation", "dropout", "norm")
@@ -40,6 +41,7 @@ def problems_of(spec: TrainSpec, task: Task | None) -> list[Problem]:
         *_of_optimizer(spec, asked),
         *_of_loss(spec, asked, task),
         *_of_split(spec),
+        *_of_seeds(spec),
         *column_problems(spec),
     ]
 
@@ -192,6 +194,14 @@ def _of_split(spec: TrainSpec) -> Iterator[Problem]:
                 f"Rows are not split by what is predicted; {word}= and target= both name `{column}`.",
                 f"Name another column in {word}=, or leave it out.",
             )
+
+
+def _of_seeds(spec: TrainSpec) -> Iterator[Problem]:
+    if spec.seeds is not None and spec.seed + spec.seeds > MOST_SEED + 1:
+        yield _conflict(
+            f"Seeds end at {MOST_SEED:,}; met seeds={spec.seeds} that begin with seed={spec.seed}.",
+            "Begin with a smaller seed=.",
+        )
 
 
 def _conflict(message: str, hint: str) -> Problem:

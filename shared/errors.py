@@ -40,6 +40,12 @@ class RefusedWords(LmlError):
     """The words of a command cannot be understood or are not allowed; no run was written."""
 
 
+class NotAllowed(RefusedWords):
+    """Whoever asks may not do this; nothing was done. `audited` says whether the audit has it already."""
+
+    audited = False
+
+
 class RunFailed(LmlError):
     """A run cannot go on; it ends as failed with the first problem's code."""
 

@@ -49,6 +49,31 @@ class Released(Event):
     reason: str
 
 
+class SeedsQueued(Event):
+    """A run for each seed waits for a worker; this one waits for them."""
+
+    kind: Literal["seeds_queued"] = "seeds_queued"
+    seeds: tuple[int, ...]
+    runs: tuple[int, ...]
+    """The run of each seed."""
+
+
+class SeedEnded(Event):
+    """The run of a seed has ended."""
+
+    kind: Literal["seed_ended"] = "seed_ended"
+    run: int
+    seed: int
+    state: str
+    ended: int
+    """How many have ended now."""
+    of: int
+    """How many there are."""
+    metric: str | None = None
+    """The score that stands for the run, and what it reached on the test rows."""
+    score: float | None = None
+
+
 class StageStarted(Event):
     """The run entered a stage."""
 
@@ -142,6 +167,8 @@ AnyEvent = Annotated[
     Queued
     | Started
     | Released
+    | SeedsQueued
+    | SeedEnded
     | StageStarted
     | DatasetRead
     | EpochDone

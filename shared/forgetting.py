@@ -7,7 +7,7 @@ rows, and the sentences of reports. A file or a key that nobody has judged goes 
 import json
 import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +51,7 @@ _FACTS_THAT_STAY = frozenset(
         ),
         *("content_sha256", "split_sha256", "parts_sha256", "model", "candidates", "chosen_by", "judged_by"),
         *("temperature", "baseline_guess", "metrics", "headline", "intervals", "per_class", "positive_class"),
+        *("sd", "seeds", "kept", "parameters"),
         *("calibration", "parity", "seed", "split_seed", "timing_s", "plan", "checkpoints", "environment", "replay"),
         *("peak_memory_mb", "peak_gpu_memory_mb", "rows_per_s", "gpu_seconds", "gpu_energy_j", "rows"),
         *("rows_scored", "rows_left_out", "rows_unreadable", "verdict"),
@@ -98,9 +99,10 @@ def plan(connection: Connection, principal: Principal, word: str) -> Forgetting:
     readers = forgotten.readers(connection, principal, sha256)
     busy = forgotten.not_ended(readers)
     if busy:
+        seen = forgotten.seen_among(connection, principal, busy)
         raise refused(
             "dataset_in_use",
-            f"A dataset is forgotten when its runs have ended; these have not: {', '.join(map(str, busy))}.",
+            f"A dataset is forgotten when its runs have ended; these have not: {in_words(busy, seen)}.",
             "Wait for them, or `cancel` them.",
         )
     files = [
@@ -110,6 +112,13 @@ def plan(connection: Connection, principal: Principal, word: str) -> Forgetting:
         if artifact.name not in _FILES_THAT_STAY
     ]
     return Forgetting(name, sha256, tuple(readers), tuple(files))
+
+
+def in_words(numbers: Sequence[int], seen: Collection[int]) -> str:
+    """Runs by their numbers, and how many more there are that whoever asks does not see."""
+    shown = [str(number) for number in numbers if number in seen]
+    hidden = len(numbers) - len(shown)
+    return ", ".join([*shown[:30], *(["..."] if len(shown) > 30 else []), *([f"{hidden} of others"] if hidden else [])])
 
 
 def forget(

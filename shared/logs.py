@@ -12,7 +12,8 @@ from typing import Any
 
 _ABOUT: ContextVar[dict[str, int] | None] = ContextVar("about", default=None)
 _SECRETS = re.compile(
-    r"xox[a-z]-[A-Za-z0-9-]+|xapp-[A-Za-z0-9-]+|lml_[A-Za-z0-9_-]{20,}|whsec_[A-Za-z0-9+/=]+|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"
+    r"xox[a-z]-[A-Za-z0-9-]+|xapp-[A-Za-z0-9-]+|lml_[A-Za-z0-9_-]{20,}|whsec_[A-Za-z0-9+/=]+|(?<=://)[^/\s?#\"'<>]+(?=@)"
+    r"|(?i:(?<=[?&])[a-z0-9_.-]*(?:signature|token|secret|password|credential|sig|key)=[^&\s\"']+)"
 )
 
 
@@ -43,7 +44,7 @@ class _Lines(logging.Formatter):
         """A line, and the trace below it."""
         met = _ABOUT.get()
         record.about = f" run {met['run']}.{met['attempt']}:" if met else ""
-        return _masked(super().format(record))
+        return masked(super().format(record))
 
 
 class _JsonLines(logging.Formatter):
@@ -64,8 +65,9 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             said["trace"] = self.formatException(record.exc_info)
-        return _masked(json.dumps(said, ensure_ascii=False))
+        return masked(json.dumps(said, ensure_ascii=False))
 
 
-def _masked(text: str) -> str:
+def masked(text: str) -> str:
+    """A text without the tokens and passwords that stand in it."""
     return _SECRETS.sub("***", text)

@@ -49,9 +49,16 @@ class Query:
     first: int | None = None
     last: int | None = None
     """The least and the highest number."""
+    parent: int | None = None
+    """Only the seeds of this run. Without it seeds are left out, but where a single number is asked for."""
     bounds: tuple[Bound, ...] = ()
     order: Order = Order()
     limit: int = 20
+
+    @property
+    def hides_seeds(self) -> bool:
+        """Whether runs that are seeds of others are passed over."""
+        return self.parent is None and (self.first is None or self.first != self.last)
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -8,10 +8,14 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Problem, RefusedWords
+
+_HOSTS = r"^\s*$|^\s*(\*\.)?[A-Za-z0-9.-]+(:\d+)?\s*(,\s*(\*\.)?[A-Za-z0-9.-]+(:\d+)?\s*)*$"
+_BUCKETS = r"^\s*$|^\s*[a-z0-9.-]+(/[^\s,]*)?\s*(,\s*[a-z0-9.-]+(/[^\s,]*)?\s*)*$"
+"""Lists with commas."""
 
 
 class Settings(BaseSettings):
@@ -32,6 +36,22 @@ class Settings(BaseSettings):
         default=None,
         description="The folder whose files can be named from Slack; `datasets` below the home unless given.",
     )
+    dataset_hosts: str = Field(
+        default="",
+        pattern=_HOSTS,
+        description="Hosts of https addresses that name datasets: a.example.com, *.example.com, with :port or without.",
+    )
+    dataset_buckets: str = Field(
+        default="",
+        pattern=_BUCKETS,
+        description="S3 buckets whose files can be named by s3://bucket/file: whole ones, or folders, bucket/folder.",
+    )
+    dataset_private: bool = Field(
+        default=False, description="Whether those hosts may have addresses of a closed network, such as 10.1.2.3."
+    )
+    dataset_fetch_s: float = Field(
+        default=600.0, gt=0, le=86_400, description="How long a dataset may take to come from an address, in seconds."
+    )
     team_id: str = Field(
         default="local", description="The team that runs from the shell belong to; a Slack team id shows them there."
     )
@@ -44,6 +64,16 @@ class Settings(BaseSettings):
     )
     slack_api_url: str | None = Field(
         default=None, description="Another Slack Web API, for tests; applies to the bot and to Socket Mode."
+    )
+    slack_log_channel: str | None = Field(
+        default=None,
+        pattern=r"^[CG][A-Z0-9]{2,30}$",
+        description="The id of a channel, C..., that is told of each ended run of the team in one line.",
+    )
+    slack_digest: str | None = Field(
+        default=None,
+        pattern=r"^(?i:mon|tue|wed|thu|fri|sat|sun) ([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description="When that channel is told of the week, in UTC: `mon 09:00`; never unless given.",
     )
     http_host: str = Field(default="127.0.0.1", description="The address on which the bot listens for HTTP.")
     http_port: int = Field(default=3000, ge=0, le=65535, description="The port on which the bot listens for HTTP.")
@@ -114,7 +144,11 @@ class Settings(BaseSettings):
     )
     admins: str = Field(
         default="",
-        description="Slack user ids, between commas, of admins: they stop and reorder all runs, and forget datasets.",
+        description="Slack user ids, between commas, of admins, whatever the access file says: they may everything.",
+    )
+    access_file: Path | None = Field(
+        default=None,
+        description="The file that gives roles in Slack (docs/access.md); without it every full member trains.",
     )
     keep_checkpoints_days: float = Field(
         default=14.0, ge=0, le=36_500, description="How many days the checkpoints of a run are kept after its end."
@@ -125,6 +159,13 @@ class Settings(BaseSettings):
     min_free_bytes: int = Field(
         default=32 * 1024**2, ge=0, description="Free disk space below which no run is started, in bytes."
     )
+
+    @field_validator("slack_digest")
+    @classmethod
+    def _has_a_channel(cls, digest: str | None, info: ValidationInfo) -> str | None:
+        if digest is not None and info.data.get("slack_log_channel") is None:
+            raise ValueError("it is posted in the channel that LML_SLACK_LOG_CHANNEL names, and that names none")
+        return digest
 
     @field_validator("mlflow_tracking_uri")
     @classmethod
@@ -145,8 +186,13 @@ class Settings(BaseSettings):
 
     @property
     def admin_ids(self) -> frozenset[str]:
-        """The Slack users who may stop and reorder everyone's runs."""
+        """The Slack users who may everything."""
         return frozenset(word.strip() for word in self.admins.split(",") if word.strip())
+
+    @property
+    def access_path(self) -> Path | None:
+        """The access file as an absolute path; None where every full member trains."""
+        return None if self.access_file is None else self.access_file.expanduser().absolute()
 
     @property
     def store_folder(self) -> Path:

@@ -149,6 +149,8 @@ class TrainSpec(TableSpec):
     dropout: float | None = Field(default=None, ge=0, lt=1, allow_inf_nan=False)
     norm: Norm | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
+    seeds: int | None = Field(default=None, ge=2, le=20)
+    """How many seeds are trained, `seed` and those after it, a run for each; this run says what they reach together."""
     split_seed: int = Field(default=0, ge=0, lt=2**31)
     group: str | None = None
     """Rows that share its value stand on one side of the split."""
@@ -216,6 +218,13 @@ SPEC_TYPES: dict[
     "describe": DescribeSpec,
     "probe": ProbeSpec,
 }
+
+
+def seeds_of(spec: AnySpec) -> range | None:
+    """The seeds that a spec asks to be trained, a run for each; None where it asks for one run."""
+    if not isinstance(spec, TrainSpec) or spec.seeds is None:
+        return None
+    return range(spec.seed, spec.seed + spec.seeds)
 
 
 def parents_of(spec: AnySpec) -> tuple[int, ...]:

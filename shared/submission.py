@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from shared.access import Principal, Source, Visibility, authorize
-from shared.blobs import Blob, BlobStore, require_free_space
-from shared.datasets.resolve import locate
+from shared.blobs import BlobStore
+from shared.datasets.address import called, is_address, require_address
 from shared.errors import LmlError, Problem, RefusedWords, RunFailed, failed, one_problem, refused
+from shared.ingest import Fetch, ingest, keep_source, require_named
 from shared.log import cards, forgotten, runs
 from shared.log.engine import Log, now
 from shared.log.preparing import PREPARING_LEASE_S, begin_preparing
@@ -29,7 +31,7 @@ from shared.log.quotas import Limits, require_place
 from shared.log.runs import NewRun, Run, RunState
 from shared.log.services import request_webhook
 from shared.settings import Settings
-from shared.specs import AnySpec, CompareSpec, DescribeSpec, Device, dataset_of, parents_of
+from shared.specs import AnySpec, CompareSpec, DescribeSpec, Device, dataset_of, parents_of, seeds_of
 from shared.webhook_url import require_webhook_url
 from shared.work import Priority, device_of
 
@@ -84,7 +86,7 @@ def write(connection: Connection, settings: Settings, asked: Submission) -> tupl
     _require_future(connection, asked.deadline_at)
     _require_used(connection, principal, dataset)
     _require_remembered(connection, asked, dataset)
-    _require_file(settings, principal, dataset)
+    _require_known(connection, settings, asked, dataset)
     if asked.webhook_url is not None:
         require_webhook_url(asked.webhook_url, private=settings.webhook_private)
     require_place(
@@ -93,6 +95,7 @@ def write(connection: Connection, settings: Settings, asked: Submission) -> tupl
         team_id=principal.team_id,
         requested_by=principal.user_id,
         gpu=device_of(spec) is Device.GPU,
+        runs=len(seeds_of(spec) or (0,)),
     )
     number, created = runs.create(
         connection,
@@ -103,7 +106,7 @@ def write(connection: Connection, settings: Settings, asked: Submission) -> tupl
             visibility=asked.visibility,
             trigger_id=asked.key,
             request_sha256=None if asked.key is None else _digest(asked),
-            dataset_name=None if dataset is None else Path(dataset).name,
+            dataset_name=None if dataset is None else called(dataset),
             dataset_source=asked.dataset_source,
             parents=parents,
             priority=asked.priority,
@@ -124,11 +127,7 @@ def write(connection: Connection, settings: Settings, asked: Submission) -> tupl
     return number, created
 
 
-Fetch = Callable[[Run], Iterable[bytes] | None]
-"""Finds a run's dataset elsewhere, in a chat for example; None when it is not there."""
-
-
-def prepare(
+def prepare(  # noqa: PLR0913 - where a dataset may be, and what is told while it comes
     log: Log,
     store: BlobStore,
     settings: Settings,
@@ -136,11 +135,12 @@ def prepare(
     *,
     base: Path | None = None,
     fetch: Fetch | None = None,
+    keep: Callable[[], object] | None = None,
 ) -> bool:
     """Bring a run's dataset into the store and let the run wait for a worker; False when it cannot go on.
 
-    `fetch` is asked first; else the dataset is a file by its path. What is wrong with the dataset ends the run as
-    failed, with the reason in the log.
+    `shared.ingest` says where it is looked for; `keep` is called now and then while it comes. What is wrong with the
+    dataset ends the run as failed, with the reason in the log.
     """
     with log.read() as connection:
         run = runs.get(connection, number)
@@ -149,7 +149,10 @@ def prepare(
     if run.source is Source.SHELL:
         _say_at_it(log, number)
     try:
-        blob = None if dataset_of(run.spec) is None else _ingest(log, store, settings, run, base, fetch)
+        arrived = None
+        if dataset_of(run.spec) is not None:
+            kept_up = partial(_kept_up, keep or partial(_keep, log, run))
+            arrived = ingest(log, store, settings, run, base=base, fetch=fetch, kept_up=kept_up)
     except LmlError as error:
         fail(log, number, error)
         return False
@@ -162,13 +165,19 @@ def prepare(
         )
         fail(log, number, problem)
         return False
-    with log.write() as connection:
-        return runs.queue(
-            connection,
-            number,
-            dataset_sha256=blob.sha256 if blob else None,
-            dataset_size_bytes=blob.size_bytes if blob else None,
-        )
+    try:
+        with log.write() as connection:
+            if arrived is not None:
+                keep_source(connection, number, arrived)
+            return runs.queue(
+                connection,
+                number,
+                dataset_sha256=arrived.blob.sha256 if arrived else None,
+                dataset_size_bytes=arrived.blob.size_bytes if arrived else None,
+            )
+    except RefusedWords as error:  # it was forgotten while it was looked for
+        fail(log, number, error)
+        return False
 
 
 def fail(log: Log, number: int, error: LmlError) -> None:
@@ -177,31 +186,19 @@ def fail(log: Log, number: int, error: LmlError) -> None:
         runs.fail_waiting(connection, number, one_problem(error.problems))
 
 
-def _ingest(log: Log, store: BlobStore, settings: Settings, run: Run, base: Path | None, fetch: Fetch | None) -> Blob:
-    require_free_space(settings.home_folder, min_free_bytes=settings.min_free_bytes)
-    known = (run.dataset_source or {}).get("sha256")
-    if known is not None:  # the dataset of a run that is done again
-        return Blob(sha256=known, size_bytes=store.path_of(known).stat().st_size)
-    fetched = fetch(run) if fetch is not None else None
-    if fetched is not None:
-        return store.put_chunks(fetched, max_bytes=settings.max_dataset_bytes)
-    confined = run.source is not Source.SHELL
-    path = locate(dataset_of(run.spec) or "", folder=settings.datasets_folder, confined=confined, base=base)
-    room_bytes = settings.min_free_bytes + path.stat().st_size
-    require_free_space(settings.home_folder, min_free_bytes=room_bytes)
-    with path.open("rb") as stream:
-        chunks = iter(lambda: stream.read(1024 * 1024), b"")
-        return store.put_chunks(_kept_up(log, run, chunks), max_bytes=settings.max_dataset_bytes)
-
-
-def _kept_up(log: Log, run: Run, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _kept_up(keep: Callable[[], object], chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The chunks; from time to time the log hears that someone brings them."""
     again_at = time.monotonic() + PREPARING_LEASE_S / 3
     for chunk in chunks:
         yield chunk
-        if run.source is Source.SHELL and time.monotonic() > again_at:
-            _say_at_it(log, run.id)
+        if time.monotonic() > again_at:
+            keep()
             again_at = time.monotonic() + PREPARING_LEASE_S / 3
+
+
+def _keep(log: Log, run: Run) -> None:
+    if run.source is Source.SHELL:
+        _say_at_it(log, run.id)
 
 
 def _say_at_it(log: Log, number: int) -> None:
@@ -252,10 +249,16 @@ def _require_remembered(connection: Connection, asked: Submission, dataset: str 
             forgotten.require_rows(connection, runs.get(connection, parent))
 
 
-def _require_file(settings: Settings, principal: Principal, dataset: str | None) -> None:
-    """What a service names is there, or nothing is written: nobody reads the card of such a run."""
-    if principal.source is Source.SERVICE and dataset is not None and not dataset.startswith(BY_HASH):
-        locate(dataset, folder=settings.datasets_folder, confined=True)
+def _require_known(connection: Connection, settings: Settings, asked: Submission, dataset: str | None) -> None:
+    """An address is one that is taken, whoever names it; and what a service names is there, or nothing is written:
+    nobody reads the card of such a run.
+    """
+    if dataset is None or dataset.startswith(BY_HASH) or asked.dataset_source is not None:
+        return
+    if is_address(dataset):
+        require_address(settings, dataset)
+    elif asked.principal.source is Source.SERVICE:
+        require_named(connection, settings, asked.principal, dataset)
 
 
 def _require_same(known: Run, asked: Submission) -> None:

@@ -4,15 +4,13 @@ The check is made again at each connection, and the connection goes to the addre
 resolves to something else a moment later (DNS rebinding) gains nothing.
 """
 
-import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from shared.errors import refused
+from shared.outgoing import is_public, resolved
 
 MOST_LETTERS = 2000
-_HOLDS_IPV4 = {"64:ff9b::": 96, "::": 96}
-"""Prefixes of IPv6 addresses whose last 32 bits are an IPv4 address, beside those that Python knows (NAT64)."""
 
 
 def require_webhook_url(url: str, *, private: bool) -> SplitResult:
@@ -32,9 +30,8 @@ def require_webhook_url(url: str, *, private: bool) -> SplitResult:
 
 def addresses_of(host: str, port: int, *, private: bool) -> list[str]:
     """The addresses of a host to which a webhook may go; raises `RefusedWords` when one of them is not public."""
-    found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    addresses = list(dict.fromkeys(found))
-    inside = [address for address in addresses if not _is_public(address)]
+    addresses = resolved(host, port)
+    inside = [address for address in addresses if not is_public(address)]
     if inside and not private:
         raise refused(
             "webhook_refused",
@@ -56,7 +53,7 @@ def _reason(url: str, *, private: bool) -> str | None:
         return f"its scheme is `{parts.scheme}`"
     if not host or port == 0 or parts.username is not None or parts.password is not None:
         return "it names no host, or port 0, or a user"
-    if not private and _is_literal(host) and not _is_public(host):
+    if not private and _is_literal(host) and not is_public(host):
         return "that address is not public"
     return None
 
@@ -67,20 +64,3 @@ def _is_literal(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_public(address: str) -> bool:
-    """Whether an address can only be someone's on the public internet; what holds an IPv4 address is judged by it."""
-    met = ip_address(address.partition("%")[0])
-    if isinstance(met, IPv6Address):
-        met = _held(met) or met
-    return met.is_global and not met.is_multicast
-
-
-def _held(address: IPv6Address) -> IPv4Address | None:
-    if address.teredo is not None:
-        return address.teredo[1]
-    for prefix, bits in _HOLDS_IPV4.items():
-        if int(address) >> (128 - bits) == int(IPv6Address(prefix)) >> (128 - bits) and int(address) > 1:
-            return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour

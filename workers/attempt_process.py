@@ -20,16 +20,18 @@ from typing import NoReturn
 
 from shared.blobs import BlobStore, disk_full, require_free_space
 from shared.errors import LmlError, Problem, RunFailed, RunStopped, ServiceUnavailable, one_problem
-from shared.log import attempts, runs
+from shared.log import attempts, runs, seeds
 from shared.log.attempts import Attempt, FenceLost, Outcome
 from shared.log.engine import Log
-from shared.log.runs import Artifact, Run
+from shared.log.runs import Artifact, Run, RunState
 from shared.processes import die_with_parent
 from shared.settings import Settings
 from shared.specs import AnySpec, parents_of
+from shared.wire import doorbell_queue
 from workers.core.checkpoints import Checkpoints
 from workers.core.environment import ENVIRONMENT
 from workers.core.replay import WEIGHTS, Replayed
+from workers.core.seeds import SeedRun
 from workers.jobs import Bench, Job, load_job
 from workers.reporting import Reporter
 from workers.ringing import doorbell_app, ring
@@ -61,7 +63,11 @@ def run_attempt(
         stop_asked = _settle(parent_pid)
         if passed_over is not None:
             _ring_again(settings, passed_over, attempt.run)
+        if run.seed_of is not None:
+            _ring_for_next_seed(settings, run.seed_of)
         code = _recorded(settings, attempt, run, folder=folder, should_stop=stop_asked)
+        if run.seed_of is not None and code == Exit.RECORDED:
+            _ring_for_gathered(settings, run.seed_of)
     except BaseException:  # noqa: BLE001 - the last line before the exit: whatever it was, say it in the worker's log
         traceback.print_exc()
     finally:
@@ -100,6 +106,28 @@ def _ring_again(settings: Settings, queue: str, hint: int) -> None:
         logger.warning("the doorbell on %s did not ring: %s", queue, error)
 
 
+def _ring_for_next_seed(settings: Settings, parent: int) -> None:
+    """A run with seeds was rung for once: each of them rings for the next one as it begins."""
+    log = Log(settings.log_url)
+    with suppress(ServiceUnavailable), log.read() as connection:
+        number = seeds.next_waiting(connection, parent)
+        if number is not None:
+            _ring_for(settings, runs.get(connection, number))
+
+
+def _ring_for_gathered(settings: Settings, parent: int) -> None:
+    """The last of the seeds has ended: the run that they belong to is to gather them."""
+    log = Log(settings.log_url)
+    with suppress(ServiceUnavailable), log.read() as connection:
+        run = runs.get(connection, parent)
+        if run.state is RunState.QUEUED:
+            _ring_for(settings, run)
+
+
+def _ring_for(settings: Settings, run: Run) -> None:
+    _ring_again(settings, doorbell_queue(run.device, run.length), run.id)
+
+
 def _recorded(settings: Settings, attempt: Attempt, run: Run, *, folder: Path, should_stop: Callable[[], bool]) -> int:
     """Do the run and write how it ended."""
     log = Log(settings.log_url)
@@ -134,10 +162,11 @@ def _outcome(
     job = load_job(run.kind)
     out = folder / "out"
     out.mkdir(parents=True)
+    reads = run.dataset_sha256 is not None and run.seeds is None
     result = job.work(
         Bench(
             spec=run.spec,
-            data=store.path_of(run.dataset_sha256) if run.dataset_sha256 else Path(os.devnull),
+            data=store.path_of(run.dataset_sha256 or "") if reads else Path(os.devnull),
             models=_models(log, store, run, job, folder),
             model_specs=_specs(log, run),
             out=out,
@@ -146,6 +175,8 @@ def _outcome(
             checkpoints=_checkpoints(settings, log, reporter.attempt, run),
             replays=None if run.replays is None else _replayed(log, store, run.replays),
             data_sha256=run.dataset_sha256,
+            seeds=_seeds(log, run),
+            lay_out=lambda number: _lay_out(log, store, number, out),
         )
     )
     artifacts = [_stored(store, file) for file in sorted(out.iterdir())]
@@ -164,6 +195,26 @@ def _checkpoints(settings: Settings, log: Log, attempt: Attempt, run: Run) -> Ch
         earlier += [settings.checkpoints_folder / str(origin) / str(fence) for fence in range(before.attempts, 0, -1)]
         origin = before.resumes
     return Checkpoints(folder=folder / str(attempt.fence), resume_from=earlier, every_s=settings.checkpoint_s)
+
+
+def _seeds(log: Log, run: Run) -> list[SeedRun]:
+    """The runs of the seeds that a run gathers, as they ended."""
+    if run.seeds is None:
+        return []
+    with log.read() as connection:
+        found = [runs.get(connection, seed.run) for seed in seeds.of_run(connection, run.id)]
+    return [
+        SeedRun(one.id, getattr(one.spec, "seed", 0), one.state.value, report=one.result, problem=one.problem)
+        for one in found
+    ]
+
+
+def _lay_out(log: Log, store: BlobStore, run: int, folder: Path) -> None:
+    """The files of a run under their names."""
+    with log.read() as connection:
+        artifacts = runs.artifacts_of(connection, run)
+    for artifact in artifacts:
+        store.copy_out(artifact.sha256, folder / artifact.name)
 
 
 def _specs(log: Log, run: Run) -> dict[int, AnySpec]:

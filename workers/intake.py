@@ -18,17 +18,20 @@ from typing import Any
 
 from redis import RedisError
 
-from shared.access import Principal, Source
+from shared.access import Entry, Principal, Source
 from shared.asked import AskedRuns, read_asked, submissions, write_all
 from shared.errors import LmlError, Problem, ServiceUnavailable, one_problem, refused
 from shared.intake_message import MOST_BYTES, Signed, read_message, require_fresh, require_signature
+from shared.log.audit import Asked
 from shared.log.engine import Log
 from shared.log.quotas import SERVICE
 from shared.log.services import team_of, webhook_of
 from shared.log.workers import take_lock
 from shared.logs import log_to_stderr
+from shared.permit import permit_all
 from shared.secrets import secret_of
 from shared.settings import Settings, load_settings
+from shared.spec_words import words_of
 from shared.work import Priority
 from workers.claims import worker_name
 from workers.intake_list import SHOWN_BYTES, IntakeList, Taken, answer_key
@@ -143,9 +146,12 @@ class Intake:
     def _write(self, message: Signed) -> list[int]:
         asked = read_asked(AskedRuns, message.body)
         places = [f"runs.{index}" for index in range(len(asked.specs))] if asked.runs is not None else [""]
-        with self._log.write() as connection:
+        with self._log.read() as connection:
             team = team_of(connection, message.service)
-            principal = Principal(str(team), f"{SERVICE}{message.service}", Source.SERVICE)
+        principal = Principal(str(team), f"{SERVICE}{message.service}", Source.SERVICE, entry=Entry.QUEUE)
+        wants = [Asked(spec.kind, words_of(spec), trigger=message.id) for spec in asked.specs]
+        permit_all(self._log, principal, wants)
+        with self._log.write() as connection:
             webhook = webhook_of(connection, message.service)
             wanted = submissions(asked, principal, default=Priority.NORMAL, key=message.id, webhook=webhook)
             return write_all(connection, self._settings, wanted, places)

@@ -16,7 +16,7 @@ from shared.blobs import BlobStore
 from shared.errors import LmlError
 from shared.log import runs
 from shared.log.engine import Log
-from shared.log.preparing import PREPARING_LEASE_S, take_preparing
+from shared.log.preparing import PREPARING_LEASE_S, keep_preparing, take_preparing
 from shared.settings import Settings
 from shared.wire import doorbell_queue
 from workers.ringing import doorbell_app, ring
@@ -56,9 +56,14 @@ class Preparing:
             run = take_preparing(connection, owner=self._owner, lease_s=PREPARING_LEASE_S, sources=(Source.SERVICE,))
         if run is None:
             return False
-        if submission.prepare(self._log, self._store, self._settings, run.id):
+        if submission.prepare(self._log, self._store, self._settings, run.id, keep=lambda: self._keep(run.id)):
             self._ring(run.id)
         return True
+
+    def _keep(self, number: int) -> None:
+        """Somebody is at it still."""
+        with self._log.write() as connection:
+            keep_preparing(connection, number, owner=self._owner, lease_s=PREPARING_LEASE_S)
 
     def _ring(self, number: int) -> None:
         with self._log.read() as connection:

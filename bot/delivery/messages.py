@@ -1,185 +1,130 @@
-"""A card's message in Slack: posted once, updated in place; says what came of it as a value, never by an exception."""
+"""Messages in Slack: posted once, updated in place; says what came of it as a value, never by an exception."""
 
-import logging
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
+from bot.delivery.outcomes import WELL, Came, Outcome, attempt
 from bot.slack.blocks import Block
-from bot.slack.web import LOST, code_of, outcome_unknown, retry_after_s
-
-logger = logging.getLogger(__name__)
 
 METADATA_TYPE = "lml_run"
 """The event type of a card's metadata, by which a message is found again whose ts never arrived."""
 
-NOT_POSSIBLE_HERE = frozenset(
-    {
-        "not_in_channel",
-        "channel_not_found",
-        "is_archived",
-        "posting_to_channel_denied",
-        "restricted_action",
-        "restricted_action_read_only_channel",
-        "restricted_action_thread_only_channel",
-        "restricted_action_non_threadable_channel",
-        "messages_tab_disabled",
-        "user_not_in_channel",
-        "cannot_reply_to_message",
-    }
-)
-_BLOCKS_REFUSED = frozenset(
-    {
-        "invalid_blocks",
-        "invalid_blocks_format",
-        "msg_blocks_too_long",
-        "msg_blocks_too_many",
-        "msg_too_long",
-        "block_mismatch",
-        "invalid_metadata_format",
-        "invalid_metadata_schema",
-        "metadata_too_large",
-    }
-)
-_MESSAGE_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "is_inactive"})
-_TOKEN_REFUSED = frozenset(
-    {
-        "invalid_auth",
-        "not_authed",
-        "account_inactive",
-        "token_revoked",
-        "token_expired",
-        "missing_scope",
-        "not_allowed_token_type",
-        "no_permission",
-        "org_login_required",
-        "ekm_access_denied",
-        "team_access_not_granted",
-    }
-)
+NOTICE_TYPE = "lml_notice"
+"""The same of a message that is no card."""
 
+_SKEW_S, _POSTED_WITHIN_S = 300.0, 300.0
+"""The log's clock is not Slack's; and a post takes some time at most."""
 
-class Came(Enum):
-    """What came of a call."""
-
-    WELL = auto()  # done; `ts` is the message's
-    UNKNOWN = auto()  # no answer, or one that leaves open whether it was done
-    LATER = auto()  # not done; again after `wait_s`
-    GONE = auto()  # not done: the message to update is not there any more
-    NOT_HERE = auto()  # not done: this channel takes nothing from the bot
-    TOKEN_REFUSED = auto()  # not done: nothing will be until an operator acts
-    REFUSED = auto()  # not done, for another reason
+_PAGES, _PAGE_MESSAGES = 5, 200
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a call, and what Slack called it."""
+class Tag:
+    """By what a message is known again. Everybody in the workspace can read it: it holds a number or a key alone."""
 
-    came: Came
-    ts: str | None = None
-    code: str = ""
-    wait_s: float = 0.0
+    event_type: str
+    payload: Mapping[str, Any]
+
+    def stands_on(self, message: Mapping[str, Any]) -> bool:
+        """Whether a message has it."""
+        metadata = message.get("metadata") or {}
+        payload = metadata.get("event_payload") or {}
+        return metadata.get("event_type") == self.event_type and all(
+            payload.get(name) == value for name, value in self.payload.items()
+        )
+
+
+def run_tag(run: int) -> Tag:
+    """The tag of a run's card."""
+    return Tag(METADATA_TYPE, {"run": run})
+
+
+def notice_tag(key: str) -> Tag:
+    """The tag of a notice."""
+    return Tag(NOTICE_TYPE, {"key": key})
 
 
 class Messages:
-    """Sends, updates and finds the messages of cards."""
+    """Posts, updates and finds messages. Nothing is tried again here: who calls knows what may be repeated."""
 
     def __init__(self, client: WebClient) -> None:
         self._client = client
 
-    def post(self, channel: str, run: int, text: str, blocks: list[Block]) -> Outcome:
-        """Post a card; as plain text when its blocks are not taken. Never tries again by itself."""
-        metadata = {"event_type": METADATA_TYPE, "event_payload": {"run": run}}
-        options: dict[str, Any] = {"channel": channel, "unfurl_links": False, "unfurl_media": False, "parse": "none"}
-        outcome = self._call(self._client.chat_postMessage, text=text, blocks=blocks, metadata=metadata, **options)
-        if outcome.came is Came.REFUSED and outcome.code in _BLOCKS_REFUSED:
-            logger.warning("Slack refused the blocks of run %s (%s); sent as plain text.", run, outcome.code)
-            known = {} if "metadata" in outcome.code else {"metadata": metadata}
-            outcome = self._call(self._client.chat_postMessage, text=text, **known, **options)
+    def post(
+        self, channel: str, tag: Tag, text: str, blocks: list[Block] | None = None, *, thread_ts: str | None = None
+    ) -> Outcome:
+        """Post a message, into a thread where one is given."""
+        options: dict[str, Any] = {"blocks": blocks} if blocks else {}
+        options |= {"thread_ts": thread_ts} if thread_ts else {}
+        outcome, _ = attempt(
+            "chat.postMessage",
+            self._client.chat_postMessage,
+            channel=channel,
+            text=text,
+            metadata={"event_type": tag.event_type, "event_payload": dict(tag.payload)},
+            parse="none",
+            link_names=False,
+            unfurl_links=False,
+            unfurl_media=False,
+            **options,
+        )
         return outcome
 
-    def update(self, channel: str, run: int, ts: str, text: str, blocks: list[Block]) -> Outcome:
-        """Update a card in place; as plain text when its blocks are not taken."""
-        options: dict[str, Any] = {"channel": channel, "ts": ts, "parse": "none"}
-        outcome = self._call(self._client.chat_update, text=text, blocks=blocks, **options)
-        if outcome.came is Came.REFUSED and outcome.code in _BLOCKS_REFUSED:
-            logger.warning("Slack refused the blocks of run %s (%s); sent as plain text.", run, outcome.code)
-            outcome = self._call(self._client.chat_update, text=text, blocks=[], **options)
+    def update(self, channel: str, ts: str, text: str, blocks: list[Block]) -> Outcome:
+        """Update a message in place; one without blocks loses those that it has."""
+        where = {"channel": channel, "ts": ts}
+        outcome, _ = attempt(
+            "chat.update",
+            self._client.chat_update,
+            **where,
+            text=text,
+            blocks=blocks,
+            parse="none",
+            link_names=False,
+        )
         return outcome
 
-    def find(self, channel: str, run: int, *, since: float) -> Outcome:
-        """The message of a run whose post was never answered: `ts` is None when it surely was not posted."""
-        try:
-            answer = self._client.conversations_history(
-                channel=channel,
-                oldest=f"{since - 60:.6f}",  # this machine's clock is not Slack's
-                latest=f"{since + 180:.6f}",
-                limit=200,
-                include_all_metadata=True,
-            )
-        except SlackApiError as error:
-            return outcome_of(error)
-        except LOST as error:
-            return Outcome(Came.UNKNOWN, code=_reason(error))
-        for message in answer.get("messages") or []:
-            metadata = message.get("metadata") or {}
-            payload = metadata.get("event_payload") or {}
-            if metadata.get("event_type") == METADATA_TYPE and payload.get("run") == run:
-                return Outcome(Came.WELL, ts=str(message["ts"]))
-        return Outcome(Came.WELL)
+    def find(self, channel: str, tag: Tag, *, since: float, thread_ts: str | None = None) -> Outcome:
+        """The message whose post was never answered: `ts` is None when it surely was not posted.
 
-    def tell(self, user: str, channel: str, text: str) -> bool:
-        """Tell a person something that belongs to no card: in a direct message, else in the channel for them alone."""
-        outcome = self._call(self._client.chat_postMessage, channel=user, text=text, parse="none", unfurl_links=False)
-        if outcome.came is not Came.WELL:
-            outcome = self._call(self._client.chat_postEphemeral, channel=channel, user=user, text=text, parse="none")
-        return outcome.came is Came.WELL
+        A channel that says more in those minutes than is read here leaves that open: `REFUSED`.
+        """
+        window = {"oldest": f"{since - _SKEW_S:.6f}", "latest": f"{since + _SKEW_S + _POSTED_WITHIN_S:.6f}"}
+        cursor = ""
+        for _ in range(_PAGES):
+            outcome, answer = self._page(channel, thread_ts, cursor, window)
+            if answer is None:
+                return outcome
+            for message in answer.get("messages") or []:
+                if tag.stands_on(message):
+                    return Outcome(Came.WELL, ts=str(message["ts"]))
+            cursor = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                return WELL
+        return Outcome(Came.REFUSED, code="too_many_messages", method="conversations.history")
 
-    def reply(self, channel: str, thread_ts: str, text: str) -> Outcome:
-        """Say something in a card's thread."""
-        return self._call(self._client.chat_postMessage, channel=channel, thread_ts=thread_ts, text=text, parse="none")
+    def tell(self, user: str, channel: str, text: str) -> Outcome:
+        """Show a person something in a channel, for them alone."""
+        outcome, _ = attempt(
+            "chat.postEphemeral",
+            self._client.chat_postEphemeral,
+            channel=channel,
+            user=user,
+            text=text,
+            parse="none",
+            link_names=False,
+        )
+        return outcome
 
-    def _call(self, call: Callable[..., SlackResponse], **arguments: Any) -> Outcome:
-        try:
-            answer = call(**arguments)
-        except SlackApiError as error:
-            return outcome_of(error)
-        except LOST as error:
-            return Outcome(Came.UNKNOWN, code=_reason(error))
-        return Outcome(Came.WELL, ts=str(answer.get("ts") or answer.get("message_ts") or ""))
-
-
-def mark_now() -> str:
-    """What stands for a message's ts while its post is under way."""
-    return f"?{time.time():.6f}"
-
-
-def marked_since(message_ts: str) -> float | None:
-    """When a post began that was never answered; None for the ts of a message."""
-    return float(message_ts[1:]) if message_ts.startswith("?") else None
-
-
-def outcome_of(error: SlackApiError) -> Outcome:
-    """What an error of Slack's means for whoever called."""
-    code = code_of(error)
-    if code == "ratelimited":
-        return Outcome(Came.LATER, code=code, wait_s=retry_after_s(error))
-    if outcome_unknown(error):
-        return Outcome(Came.UNKNOWN, code=code)
-    if code in _MESSAGE_GONE:
-        return Outcome(Came.GONE, code=code)
-    if code in NOT_POSSIBLE_HERE:
-        return Outcome(Came.NOT_HERE, code=code)
-    if code in _TOKEN_REFUSED:
-        return Outcome(Came.TOKEN_REFUSED, code=code)
-    return Outcome(Came.REFUSED, code=code)
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "reason", "") or error) or type(error).__name__
+    def _page(
+        self, channel: str, thread_ts: str | None, cursor: str, window: Mapping[str, str]
+    ) -> tuple[Outcome, SlackResponse | None]:
+        more = {"cursor": cursor} if cursor else {}
+        options: dict[str, Any] = {"channel": channel, "limit": _PAGE_MESSAGES, "include_all_metadata": True, **window}
+        if thread_ts is None:
+            return attempt("conversations.history", self._client.conversations_history, **options, **more)
+        return attempt("conversations.replies", self._client.conversations_replies, ts=thread_ts, **options, **more)

@@ -95,15 +95,11 @@ class MlflowMirror:
             run = runs.get(connection, number)
             artifacts = runs.artifacts_of(connection, number)
             points = mirror.points(connection, number)
-        started_ms, ended_ms = _ms(run.started_at or run.created_at), _ms(run.ended_at or run.created_at)
-        info = mlflow.run(
-            mlflow.experiment(self._experiment),
-            key=f"{run.team_id}/{run.id}/{_ms(run.created_at)}",  # another log begins at 1 again
-            name=run.name or run_title(run),
-            start_ms=started_ms,
-            tags=_tags(run),
-        )
+        started_ms, ended_ms = _ms(_began(run)), _ms(run.ended_at or run.created_at)
+        info = self._there(mlflow, run)
         there = str(info["run_id"])
+        if run.seeds is not None:  # it was made when the first of its seeds had ended
+            mlflow.tag(there, _tags(run))
         history = [metric(series, value, at_ms=started_ms, step=step) for series, step, value in points]
         reached = [metric(key, value, at_ms=ended_ms) for key, value in _metrics(run.result or {}).items()]
         mlflow.log(there, params=_params(run), metrics=[*history, *reached])
@@ -116,6 +112,21 @@ class MlflowMirror:
         problem = self._files(mlflow, info, run, artifacts)
         mlflow.end(there, status=STATUS[run.state], end_ms=ended_ms)
         return info, problem
+
+    def _there(self, mlflow: Mlflow, run: Run) -> dict[str, Any]:
+        """MLflow's run for a run, made when there is none; that of a seed stands below that of its run."""
+        tags = _tags(run)
+        if run.seed_of is not None:
+            with self._log.read() as connection:
+                parent = runs.get(connection, run.seed_of)
+            tags["mlflow.parentRunId"] = str(self._there(mlflow, parent)["run_id"])
+        return mlflow.run(
+            mlflow.experiment(self._experiment),
+            key=f"{run.team_id}/{run.id}/{_ms(run.created_at)}",  # another log begins at 1 again
+            name=run.name if run.name and run.seed_of is None else run_title(run),
+            start_ms=_ms(_began(run)),
+            tags=tags,
+        )
 
     def _files(self, mlflow: Mlflow, info: dict[str, Any], run: Run, artifacts: list[Artifact]) -> str | None:
         try:
@@ -172,6 +183,8 @@ def _metrics(result: dict[str, Any]) -> dict[str, float]:
         for name, value in (values or {}).items()
         if isinstance(value, int | float)
     }
+    for part, sds in (result.get("sd") or {}).items():
+        found |= {f"{part}.{name}.sd": float(sd) for name, sd in sds.items() if isinstance(sd, int | float)}
     for name, seconds in (result.get("timing_s") or {}).items():
         if isinstance(seconds, int | float):
             found[f"seconds.{name}"] = float(seconds)
@@ -209,6 +222,11 @@ def _model_files(run: Run, there: str, sha256: str) -> dict[str, str]:
         "requirements.txt": "\n".join(needs) + "\n",
         "python_env.yaml": json.dumps(environment),
     }
+
+
+def _began(run: Run) -> datetime:
+    """When it began; a run with seeds with the first of them."""
+    return run.created_at if run.seeds is not None else run.started_at or run.created_at
 
 
 def _plain_name(name: str) -> str:

@@ -86,6 +86,10 @@ class Mlflow:
         for part in _parts(metrics, MOST_METRICS):
             self._post("runs/log-batch", run_id=run, metrics=part)
 
+    def tag(self, run: str, tags: dict[str, str]) -> None:
+        """Tags of a run that is there; those that it has under these names are written over."""
+        self._post("runs/log-batch", run_id=run, tags=_pairs(tags))
+
     def log_dataset(self, run: str, *, name: str, digest: str, source: str, profile: dict[str, Any]) -> None:
         """The dataset that a run read; the digest is cut to the 36 characters that MLflow takes."""
         dataset = {

@@ -6,7 +6,7 @@ There is no position to lose: which card is behind is a question to the log. Red
 import logging
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shared import bell
 from shared.errors import LmlError
@@ -14,6 +14,7 @@ from shared.errors import LmlError
 logger = logging.getLogger(__name__)
 
 BELL_WAIT_S = 2.0
+_LEAST_WAIT_S = 0.02
 
 
 class Sender(Protocol):
@@ -21,6 +22,14 @@ class Sender(Protocol):
 
     def send_next(self) -> bool:
         """Send the next thing; False when none is due."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A sender that knows when it will have a turn."""
+
+    def soonest_s(self) -> float | None:
+        """How soon it makes sense to look again; None when only news would be a reason."""
 
 
 class Notifier:
@@ -70,12 +79,16 @@ class Notifier:
                 logger.warning("%s are not sent now: %s", self._what, error)
             except Exception:  # a thread that ends would leave everything later unsent
                 logger.exception("The notifier stumbled and goes on; this is tried again when its lease ends.")
-            self._wake.wait(timeout=self._poll_s)
+            self._wake.wait(timeout=self._wait_s(sender))
             self._wake.clear()
+
+    def _wait_s(self, sender: Sender) -> float:
+        soonest_s = sender.soonest_s() if isinstance(sender, Paced) else None
+        return self._poll_s if soonest_s is None else min(max(soonest_s, _LEAST_WAIT_S), self._poll_s)
 
     def _listen(self) -> None:
         """Hear the bell. The socket's own time limit is longer than each wait."""
-        client = bell.connect(self._redis_url or "")
+        client = bell.connect(self._redis_url or "", timeout_s=2 * BELL_WAIT_S)
         after: str | None = None
         while not self._stopping.is_set():
             try:

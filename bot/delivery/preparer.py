@@ -44,7 +44,7 @@ class Preparer:
         doorbell: Doorbell,
         fetch: Fetch | None = None,
         poll_s: float = 2.0,
-        threads: int = 2,
+        threads: int = 4,
     ) -> None:
         self._settings, self._log, self._store = settings, log, store
         self._doorbell, self._fetch = doorbell, fetch
@@ -78,7 +78,9 @@ class Preparer:
             run = take_preparing(connection, owner=self._owner, lease_s=PREPARING_LEASE_S, sources=self._sources)
         if run is None:
             return False
-        ready = submission.prepare(self._log, self._store, self._settings, run.id, fetch=self._fetched)
+        ready = submission.prepare(
+            self._log, self._store, self._settings, run.id, fetch=self._fetched, keep=lambda: self._keep(run.id)
+        )
         if ready:
             self._ring(run.id)
         return True

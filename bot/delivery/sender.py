@@ -5,34 +5,54 @@ The life of a card, each step a note in the log before the next begins:
 2. A mark stands where the message's ts will stand: the post is under way.
 3. The ts stands there: updates go to it. A mark that is met again means that nobody heard what came of the post; the
    message is then looked for by its metadata, and only when it surely is not there is it posted again.
-4. The run succeeded and its card shows it: its files go into the thread.
-5. Given up, with the reason: the channel takes nothing from the bot, and the person was told so.
+4. The run succeeded and its card shows it: its files go into the thread (`thread_files`).
+5. Given up, with the reason: the channel takes nothing from the bot, and the person is told so.
+
+A run that has ended comes before all progress and is never left out; progress is drawn from the state of the moment,
+and the more cards there are, the rarer.
 """
 
 import logging
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from bot.cards import Card, run_card
-from bot.delivery.messages import Came, Messages, Outcome, mark_now, marked_since
+from sqlalchemy import Connection
+
+from bot.delivery.card_view import CardView, card_view
+from bot.delivery.lease import Lease, LeaseLost
+from bot.delivery.looks import Looks, drawn
+from bot.delivery.messages import Messages, run_tag
+from bot.delivery.not_here import tell_not_here
+from bot.delivery.outcomes import Came, Outcome, refused_sentence
 from bot.delivery.pace import Pace
-from bot.delivery.thread_files import ThreadFiles
-from bot.slack.render import message
-from shared.log import cards, runs
-from shared.log.cards import CardPlace
-from shared.log.engine import Log
-from shared.log.forecast import forecasts
-from shared.log.runs import Artifact, Run, RunState
+from bot.delivery.thread_files import Thread, ThreadFiles
+from bot.slack.blocks import Block
+from shared.log import cards
+from shared.log.cards import CardPlace, Wanted
+from shared.log.engine import Log, now
+from shared.log.runs import Run, RunState
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 60.0
-TOKEN_REFUSED_S = 300.0
+REFUSED_AGAIN_S = 300.0
 MOST_TRIES = 10
-"""After so many tries in a row that Slack refuses or leaves open, a card is given up."""
+"""After so many tries in a row that Slack refuses, a card is given up."""
 
-PREFIX = "/lml"
+LOOKS_BACK = timedelta(hours=1)
+FULL_LOOK_S = 300.0
+"""How often cards are looked at whose runs ended longer ago than that; the first look is such a one."""
+
+_HISTORY = "conversations.history"
+_SLACK_IN_TURNS = 1.2
+"""A little more than its share, so that ends and new cards find turns too."""
+
+EARLIER = (
+    "Slack did not say whether this card was posted before: an earlier one may stand above, which does not change any"
+    " more."
+)
 
 
 @dataclass(frozen=True)
@@ -42,15 +62,18 @@ class Rhythm:
     running_every_s: float = 3.0
     waiting_every_s: float = 1.0
     backoff_s: float = 1.0
+    lease_s: float = 30.0
+    """How long a bot that was killed keeps its card; longer than any call of Slack's."""
+    unsure_s: float = 30.0
+    """How long a request that was not answered may still be done by Slack."""
 
 
 @dataclass(frozen=True)
-class _View:
-    """A run as it stands, and its card."""
+class Duties:
+    """What a sender takes: cards, files, or both."""
 
-    run: Run
-    card: Card
-    artifacts: list[Artifact]
+    cards: bool = True
+    files: bool = True
 
 
 class CardSender:
@@ -66,21 +89,27 @@ class CardSender:
         rhythm: Rhythm | None = None,
         bot_name: str = "lml",
         page_of: Callable[[Run, str], str] = lambda _run, _channel: "",
+        looks: Looks | None = None,
+        duties: Duties | None = None,
     ) -> None:
         self._log, self._messages, self._files, self._pace = log, messages, files, pace
         self._rhythm, self._bot_name = rhythm or Rhythm(), bot_name
-        self._page_of = page_of
+        self._page_of, self._looks, self._duties = page_of, looks or Looks(), duties or Duties()
         self._owner = f"bot-{uuid.uuid4().hex[:12]}"
         self._tries: dict[int, int] = {}
+        self._earlier: set[int] = set()
+        self._fixed: set[int] = set()
+        self._unsure_at: dict[int, float] = {}
+        self._full_look_at: float | None = None
+        self._taken_at = 0.0
 
     def send_next(self) -> bool:
         """Bring the next card that is behind one step further; False when none is."""
-        with self._log.write() as connection:
-            place = cards.take_behind(connection, owner=self._owner, lease_s=LEASE_S)
+        place = self._take()
         if place is None:
             return False
-        view = self._view(place.run, channel_id=place.channel_id)
-        if place.message_ts is None or marked_since(place.message_ts) is not None:
+        view = card_view(self._log, place.run, page_of=lambda run: self._page_of(run, place.channel_id))
+        if place.message_ts is None or place.marked_s is not None:
             self._post(place, view)
         elif place.shown_event < view.run.last_event:
             self._update(place, view)
@@ -88,137 +117,230 @@ class CardSender:
             self._send_files(place, view)
         return True
 
-    def _view(self, number: int, *, channel_id: str) -> _View:
-        """One moment of the run: its last event and what its card says belong together."""
-        with self._log.read() as connection:
-            run = runs.get(connection, number)
-            events = [event for _, event in runs.events_after(connection, number)]
-            artifacts = runs.artifacts_of(connection, number)
-            expected = forecasts(connection, [run]).get(run.id) if run.state is RunState.QUEUED else None
-        card = run_card(run, events, artifacts, prefix=PREFIX, expected=expected)
-        return _View(run, replace(card, page=self._page_of(run, channel_id)), artifacts)
+    def soonest_s(self) -> float | None:
+        """How soon a turn may be had that was not to be had; None when none was asked for in vain."""
+        waits = [
+            self._pace.closed_for_s("chat.update", urgent=True),
+            self._pace.closed_for_s("chat.update"),
+            *(
+                self._pace.closed_for_s("chat.postMessage", channel=channel)
+                for channel in self._pace.closed_channels("chat.postMessage")
+            ),
+        ]
+        return min((wait_s for wait_s in waits if wait_s > 0), default=None)
 
-    def _post(self, place: CardPlace, view: _View) -> None:
-        wait_s = self._pace.take(place.channel_id, updates=False)
-        if wait_s > 0:
-            self._put_off(place, wait_s)
+    def _take(self) -> CardPlace | None:
+        look_at_all = self._full_look_at is None or time.monotonic() > self._full_look_at
+        with self._log.read() as connection:
+            since = None if look_at_all else now(connection) - LOOKS_BACK
+            wanted = self._wanted(since)
+            behind = cards.is_behind(connection, wanted)
+        if not behind:
+            if look_at_all:
+                self._full_look_at = time.monotonic() + FULL_LOOK_S
+            return None
+        with self._log.write() as connection:
+            self._taken_at = time.monotonic()
+            return cards.take_behind(connection, owner=self._owner, lease_s=self._rhythm.lease_s, wanted=wanted)
+
+    def _wanted(self, since: datetime | None) -> Wanted:
+        return Wanted(
+            cards=self._duties.cards,
+            files=self._duties.files,
+            full_channels=self._pace.closed_channels("chat.postMessage"),
+            progress=self._pace.closed_for_s("chat.update") == 0,
+            ends=self._pace.closed_for_s("chat.update", urgent=True) == 0,
+            ended_since=since,
+        )
+
+    def _post(self, place: CardPlace, view: CardView) -> None:
+        urgent = view.run.state.ended
+        if place.marked_s is not None and not self._looked_for(place, view):
             return
-        since = marked_since(place.message_ts) if place.message_ts else None
-        card = view.card
-        if since is not None:
-            found = self._messages.find(place.channel_id, place.run, since=since)
-            if found.came is Came.WELL and found.ts:
-                self._shown(place, view, ts=found.ts, event=place.shown_event)
-                return
-            if found.came in (Came.UNKNOWN, Came.LATER):
-                self._settle(place, view, found)
-                return
-            if found.came is not Came.WELL:  # the bot may not look: better twice, and said, than never
-                again = "Slack did not say whether this card was posted before; an earlier one may stand above."
-                card = replace(card, notes=(again, *card.notes))
-        if not self._note(place, mark_now()):
+        if self._no_turn(place, "chat.postMessage", channel=place.channel_id, urgent=urgent):
             return
-        outcome = self._messages.post(place.channel_id, place.run, *message(card))
+        asked_at = time.monotonic()
+        with self._log.write() as connection:
+            mark = cards.note_posting(connection, place.run, owner=self._owner, lease_s=self._rhythm.lease_s)
+        if mark is None:
+            return
+        text, blocks = self._drawn(view)
+        if time.monotonic() - asked_at > self._rhythm.lease_s / 2:  # this process stood still: the lease may be gone
+            outcome = Outcome(Came.LATER, code="stood_still")
+        else:
+            outcome = self._messages.post(place.channel_id, run_tag(place.run), text, blocks)
         if outcome.came is Came.WELL:
-            self._shown(place, view, ts=outcome.ts or "", event=view.run.last_event)
+            self._shown(view, ts=outcome.ts or "")
             return
         if outcome.came is not Came.UNKNOWN:
-            self._note(place, None)
-        self._settle(place, view, outcome)
+            self._note_unposted(place)
+        self._settle(place, view, outcome, blocks=blocks)
 
-    def _update(self, place: CardPlace, view: _View) -> None:
-        wait_s = self._pace.take(place.channel_id, updates=True)
-        if wait_s > 0:
-            self._put_off(place, wait_s)
-            return
-        ts = place.message_ts or ""
-        outcome = self._messages.update(place.channel_id, place.run, ts, *message(view.card))
-        if outcome.came is Came.WELL:
-            self._shown(place, view, ts=ts, event=view.run.last_event)
-            return
-        if outcome.came is Came.GONE:
-            logger.info("The card of run %s is gone (%s); it is posted anew.", place.run, outcome.code)
-            self._note(place, None)
-            self._put_off(place, self._rhythm.backoff_s)
-            return
-        self._settle(place, view, outcome)
-
-    def _send_files(self, place: CardPlace, view: _View) -> None:
-        ts = place.message_ts or ""
-        outcome, refused = self._files.send(view.run, view.artifacts, channel=place.channel_id, thread_ts=ts)
-        if outcome.came is Came.WELL and refused:
-            said = self._messages.reply(place.channel_id, ts, refused)
-            if said.came is Came.LATER:
-                self._settle(place, view, said)
-                return
-        if outcome.came is Came.WELL:
-            self._tries.pop(place.run, None)
+    def _looked_for(self, place: CardPlace, view: CardView) -> bool:
+        """Look for a message that may exist; True when it is not there, or cannot be looked for."""
+        if self._no_turn(place, _HISTORY, urgent=True):
+            return False
+        found = self._messages.find(place.channel_id, run_tag(place.run), since=place.marked_s or 0.0)
+        if found.came is Came.WELL and found.ts:
             with self._log.write() as connection:
-                cards.files_sent(connection, place.run, owner=self._owner)
-            return
-        self._settle(place, view, outcome)
+                event = place.shown_event
+                cards.shown(connection, place.run, owner=self._owner, message_ts=found.ts, event=event, again_in_s=0.0)
+            return False
+        if found.came is Came.WELL or found.code == "too_many_messages" or found.came is Came.METHOD_REFUSED:
+            left_s = self._rhythm.unsure_s - place.unheard_for_s
+            if left_s > 0:  # Slack may post it yet
+                self._put_off(place, left_s)
+                return False
+            if found.came is not Came.WELL:  # the bot may not look: better twice, and said, than never
+                logger.warning("It is not known whether the card of run %s was posted: %s", place.run, found.code)
+                self._earlier.add(place.run)
+            return True
+        self._settle(place, view, found)
+        return False
 
-    def _settle(self, place: CardPlace, view: _View, outcome: Outcome) -> None:
+    def _update(self, place: CardPlace, view: CardView) -> None:
+        run = view.run
+        if place.run in self._fixed and not run.state.ended:  # its message takes no change: the end gets a new one
+            self._shown(view, ts=place.message_ts or "")
+            return
+        if self._no_turn(place, "chat.update", urgent=run.state.ended):
+            return
+        ts = place.message_ts or ""
+        text, blocks = self._drawn(view)
+        if (
+            time.monotonic() - self._taken_at > self._rhythm.lease_s / 2
+        ):  # stood still: another bot may show more by now
+            self._put_off(place, 0.0)
+            return
+        outcome = self._messages.update(place.channel_id, ts, text, blocks)
+        if outcome.came is Came.WELL:
+            self._shown(view, ts=ts)
+        elif outcome.came in (Came.GONE, Came.FIXED):
+            self._replace(place, view, outcome)
+        else:
+            if outcome.came is Came.UNKNOWN:
+                self._unsure_at[place.run] = time.monotonic()
+            self._settle(place, view, outcome, blocks=blocks)
+
+    def _replace(self, place: CardPlace, view: CardView, outcome: Outcome) -> None:
+        """A card that cannot be edited any more gets a new message: once while the run goes on, and for its end."""
+        deleted_once = outcome.came is Came.GONE and place.run not in self._fixed
+        self._fixed.add(place.run)
+        if not (deleted_once or view.run.state.ended):
+            self._shown(view, ts=place.message_ts or "")
+            return
+        logger.info("The card of run %s cannot be edited (%s); it is posted anew.", place.run, outcome.code)
+        self._note_unposted(place)
+        self._put_off(place, 0.0)
+
+    def _send_files(self, place: CardPlace, view: CardView) -> None:
+        lease = Lease(self._log, place.run, self._owner, self._rhythm.lease_s)
+        thread = Thread(place.channel_id, place.message_ts or "", self._pace, self._rhythm.unsure_s)
+        try:
+            sent = self._files.send(lease, view, thread)
+        except LeaseLost:
+            logger.info("The files of run %s are another bot's by now.", place.run)
+            return
+        if sent.came is Came.WELL:
+            self._forget(place.run)
+        else:
+            self._settle(place, view, sent)
+
+    def _drawn(self, view: CardView) -> tuple[str, list[Block]]:
+        card = view.card
+        if view.run.id in self._earlier:
+            card = replace(card, notes=(EARLIER, *card.notes))
+        return drawn(card, self._looks.of(view.run.id, view.run.last_event), buttons=view.buttons)
+
+    def _settle(self, place: CardPlace, view: CardView, outcome: Outcome, *, blocks: Sequence[Block] = ()) -> None:
         """Decide what becomes of a card that could not be sent."""
         if outcome.came is Came.LATER:
-            self._pace.hold(place.channel_id, outcome.wait_s)
+            if outcome.code == "ratelimited":
+                self._pace.hold(outcome.method, outcome.wait_s)
+            else:
+                logger.info("The card of run %s waits %.1f s: %s.", place.run, outcome.wait_s, outcome.code)
             self._put_off(place, outcome.wait_s)
-            return
-        if outcome.came is Came.NOT_HERE:
-            self._tell_why(place, view, outcome)
-            self._give_up(place, outcome.code)
-            return
-        if outcome.came is Came.TOKEN_REFUSED:
-            logger.error("Slack refuses the bot's token (%s): correct it; `lml doctor` checks it.", outcome.code)
-            self._put_off(place, TOKEN_REFUSED_S)
-            return
+        elif outcome.came is Came.BLOCKS_REFUSED and self._looks.refuse(place.run, view.run.last_event, blocks):
+            logger.warning("Slack refused the blocks of run %s (%s); it is sent plainer.", place.run, outcome.code)
+            self._put_off(place, 0.0)
+        elif outcome.came is Came.NOT_HERE:
+            tell_not_here(self._log, place, view.run, outcome, owner=self._owner, bot_name=self._bot_name)
+            self._forget(place.run)
+        elif outcome.came in (Came.TOKEN_REFUSED, Came.METHOD_REFUSED):
+            logger.error("%s", refused_sentence(outcome))
+            if outcome.came is Came.TOKEN_REFUSED:
+                self._pace.hold_all(REFUSED_AGAIN_S)
+            else:
+                self._pace.hold(outcome.method, REFUSED_AGAIN_S)
+            self._put_off(place, REFUSED_AGAIN_S)
+        else:
+            self._try_again(place, outcome)
+
+    def _try_again(self, place: CardPlace, outcome: Outcome) -> None:
         tries = self._tries[place.run] = self._tries.get(place.run, 0) + 1
         logger.warning("Slack did not take the card of run %s (%s), try %s.", place.run, outcome.code, tries)
-        if tries >= MOST_TRIES and outcome.came is Came.REFUSED:
-            self._give_up(place, outcome.code)
+        if tries >= MOST_TRIES and outcome.came is not Came.UNKNOWN:
+            self._forget(place.run)
+            with self._log.write() as connection:
+                cards.give_up(connection, place.run, owner=self._owner, problem=outcome.code)
             return
         self._put_off(place, min(60.0, self._rhythm.backoff_s * 2.0 ** min(tries, 6)))
 
-    def _tell_why(self, place: CardPlace, view: _View, outcome: Outcome) -> None:
-        text = not_here_text(view.run, place.channel_id, outcome.code, bot_name=self._bot_name)
-        if not self._messages.tell(view.run.requested_by, place.channel_id, text):
-            logger.warning("Nobody could be told why run %s has no card: %s.", place.run, outcome.code)
+    def _no_turn(self, place: CardPlace, method: str, *, channel: str = "", urgent: bool = False) -> bool:
+        wait_s = self._pace.take(method, channel=channel, urgent=urgent)
+        if wait_s > 0 and method == _HISTORY:
+            self._put_off(place, wait_s)
+        elif wait_s > 0:  # no card is taken for a method that is known to be closed, so this one keeps its place
+            with self._log.write() as connection:
+                cards.give_back(connection, place.run, owner=self._owner)
+        return wait_s > 0
 
-    def _note(self, place: CardPlace, mark: str | None) -> bool:
+    def _shown(self, view: CardView, *, ts: str) -> None:
+        run, event = view.run, view.run.last_event
+        self._looks.take(run.id, event)
+        self._tries.pop(run.id, None)
         with self._log.write() as connection:
-            return cards.note_posting(connection, place.run, owner=self._owner, mark=mark)
+            again_in_s, rests_s = 0.0, self._rests_s(connection, run.state)
+            if run.state.ended and self._may_be_overwritten(run.id):
+                event, again_in_s = event - 1, self._rhythm.unsure_s / 3
+            cards.shown(
+                connection,
+                run.id,
+                owner=self._owner,
+                message_ts=ts,
+                event=event,
+                again_in_s=again_in_s,
+                rests_s=rests_s,
+            )
+        if run.state.ended and event == run.last_event:
+            self._forget(run.id)
 
-    def _shown(self, place: CardPlace, view: _View, *, ts: str, event: int) -> None:
-        self._tries.pop(place.run, None)
-        state = view.run.state
-        rhythm = self._rhythm
-        again_in_s = rhythm.running_every_s if state is RunState.RUNNING else rhythm.waiting_every_s
-        again_in_s = 0.0 if state.ended else again_in_s
+    def _may_be_overwritten(self, run: int) -> bool:
+        """Whether Slack may yet do an edit that it did not answer, over a later one: the end is then sent twice."""
+        unsure_at = self._unsure_at.pop(run, None)
+        return unsure_at is not None and time.monotonic() - unsure_at < self._rhythm.unsure_s
+
+    def _rests_s(self, connection: Connection, state: RunState) -> float:
+        """How long this card shows no more progress: the more cards change, the longer each."""
+        if state.ended:
+            return 0.0
+        if state is not RunState.RUNNING:
+            return self._rhythm.waiting_every_s
+        fair_s = cards.running(connection) * self._pace.progress_every_s * _SLACK_IN_TURNS
+        return max(self._rhythm.running_every_s, fair_s)
+
+    def _note_unposted(self, place: CardPlace) -> None:
         with self._log.write() as connection:
-            cards.shown(connection, place.run, owner=self._owner, message_ts=ts, event=event, again_in_s=again_in_s)
+            cards.note_unposted(connection, place.run, owner=self._owner)
 
     def _put_off(self, place: CardPlace, seconds: float) -> None:
         with self._log.write() as connection:
             cards.put_off(connection, place.run, owner=self._owner, seconds=seconds)
 
-    def _give_up(self, place: CardPlace, problem: str) -> None:
-        self._tries.pop(place.run, None)
-        with self._log.write() as connection:
-            cards.give_up(connection, place.run, owner=self._owner, problem=problem)
-
-
-def not_here_text(run: Run, channel: str, code: str, *, bot_name: str) -> str:
-    """What to tell a person whose run has no card."""
-    goes_on = f"Run {run.id} itself goes on: `{PREFIX} show {run.id}` shows it."
-    if channel.startswith("D"):
-        return (
-            f"I cannot post the card of run {run.id} in that conversation, for I am not in it. Ask me here, or in a"
-            f" channel that I am in. {goes_on}"
-        )
-    if code in ("not_in_channel", "channel_not_found", "user_not_in_channel"):
-        return (
-            f"I cannot post the card of run {run.id} in <#{channel}>, for I am not in that channel. Type"
-            f" `/invite @{bot_name}` there, and later runs get their cards. {goes_on}"
-        )
-    reason = "it is archived" if code == "is_archived" else f"Slack does not allow it ({code})"
-    return f"I cannot post the card of run {run.id} in <#{channel}>: {reason}. Ask in another channel. {goes_on}"
+    def _forget(self, run: int) -> None:
+        """Nothing more will be sent of this run, as far as is known."""
+        self._looks.forget(run)
+        for known in (self._tries, self._unsure_at):
+            known.pop(run, None)
+        for met in (self._earlier, self._fixed):
+            met.discard(run)

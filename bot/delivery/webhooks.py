@@ -11,12 +11,9 @@ import http.client
 import json
 import logging
 import random
-import socket
-import ssl
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Timer
 from typing import Any
@@ -29,6 +26,7 @@ from shared.log.engine import Log
 from shared.log.quotas import SERVICE
 from shared.log.runs import Run
 from shared.log.services import Delivery, take_webhook, webhook_done, webhook_is_due, webhook_later
+from shared.outgoing import Pinned
 from shared.secrets import secret_of
 from shared.settings import Settings
 from shared.webhook_url import addresses_of, require_webhook_url
@@ -161,7 +159,8 @@ def post(url: str, body: bytes, headers: dict[str, str], *, private: bool) -> Ou
 
 
 def _exchange(parts: SplitResult, address: str, port: int, body: bytes, headers: dict[str, str]) -> Outcome:
-    connection = _To(parts, address, port)
+    secure = parts.scheme == "https"
+    connection = Pinned(parts.hostname or "", address, port, secure=secure, timeout_s=WITHIN_S)
     # A receiver that sends a byte now and then would never meet the socket's own limit.
     cut = Timer(WITHIN_S, connection.cut)
     cut.daemon = True
@@ -179,33 +178,3 @@ def _exchange(parts: SplitResult, address: str, port: int, body: bytes, headers:
 
 def _retry_after_s(value: str | None) -> float | None:
     return float(value) if value is not None and value.isascii() and value.isdecimal() and len(value) < 7 else None
-
-
-class _To(http.client.HTTPConnection):
-    """A connection to the address that was checked, whatever the name says a moment later."""
-
-    def __init__(self, parts: SplitResult, address: str, port: int) -> None:
-        super().__init__(parts.hostname or "", port, timeout=WITHIN_S)
-        self._secure, self._address = parts.scheme == "https", address
-        self.default_port = 443 if self._secure else 80
-        self._wire: socket.socket | None = None
-        """The same connection once more, so that it can be ended from another thread, also below TLS."""
-
-    def connect(self) -> None:
-        """Connect, and over TLS see that the certificate is the name's."""
-        self.sock = socket.create_connection((self._address, self.port), timeout=WITHIN_S)
-        self._wire = self.sock.dup()
-        if self._secure:
-            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
-
-    def cut(self) -> None:
-        """End it now, whatever it waits for."""
-        if self._wire is not None:
-            with suppress(OSError):
-                self._wire.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Close it."""
-        super().close()
-        if self._wire is not None:
-            self._wire.close()

@@ -32,7 +32,12 @@ COLUMNS: dict[str, str] = {
     "model": "text",
     "headline": "text",
     "score": "float",
+    "score_sd": "float",
+    "score_low": "float",
+    "score_high": "float",
     "seed": "int",
+    "seeds": "int",
+    "seed_of": "int",
     "attempts": "int",
     "error": "text",
     "created_at": "time",
@@ -41,6 +46,7 @@ COLUMNS: dict[str, str] = {
     "ended_at": "time",
 }
 """What every table begins with, and what its cells are; figures such as `test.accuracy` follow."""
+_COMPUTED = {"run", "tags", "dataset", "score_sd", "score_low", "score_high", "seed", "seeds", "error"}
 
 
 def columns_of(desk: Desk) -> dict[str, str]:
@@ -96,12 +102,18 @@ def write_jsonl(rows: Iterator[dict[str, Any]], columns: Sequence[str], target: 
 
 
 def _row(run: Run, tags: Sequence[str]) -> dict[str, Any]:
-    plain = run.model_dump(mode="json", include={*COLUMNS} - {"run", "tags", "dataset", "seed", "error"})
+    plain = run.model_dump(mode="json", include={*COLUMNS} - _COMPUTED)
+    result = run.result or {}
+    interval = ((result.get("intervals") or {}).get("test") or {}).get(run.headline) or (None, None)
     return {
         **plain,
         "run": run.id,
         "tags": ",".join(tags) or None,
         "dataset": run.dataset_name,
+        "score_sd": ((result.get("sd") or {}).get("test") or {}).get(run.headline),
+        "score_low": interval[0],
+        "score_high": interval[1],
         "seed": getattr(run.spec, "seed", None),
+        "seeds": None if run.seeds is None else len(run.seeds),
         "error": None if run.problem is None else run.problem.code,
     }

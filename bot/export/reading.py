@@ -53,6 +53,7 @@ _FILES = (
     ("run.json", "who asked it, in which words, when it waited, ran and ended, on which bytes"),
     ("report.json", "what came of it: every decision with its reason, the plan, the figures"),
     ("metrics.csv", "the figures by part"),
+    ("seeds.csv", "what each of its seeds reached; the files are those of the seed that report.json names as kept"),
     ("history.csv", "the figures while it trained"),
     ("events.jsonl", "what happened to it, in order"),
     ("model_card.md", "what the model is, and what a person has still to say of it"),

@@ -93,6 +93,8 @@ def _texts(connection: Connection, store: BlobStore, run: Run) -> Iterator[tuple
     yield "spec.json", _json(run.spec.model_dump(mode="json"))
     yield "run.json", _json(run.model_dump(mode="json", exclude={*_KEPT_OUT, "spec"}))
     yield "metrics.csv", _csv(("part", "metric", "value"), _metrics(connection, run.id))
+    if run.seeds is not None and run.result:
+        yield "seeds.csv", _csv(("seed", "run", "state", "part", "metric", "value"), _seeds(run.result))
     yield "history.csv", _csv(("attempt", "series", "step", "value"), _history(connection, run.id))
     yield "events.jsonl", b"".join(_events(connection, run.id))
     if "report.json" not in names and run.result:
@@ -116,6 +118,14 @@ def _metrics(connection: Connection, run: int) -> Iterable[tuple[Any, ...]]:
     columns = tables.metrics.c
     asked = select(columns.part, columns.name, columns.value).where(columns.run_id == run)
     return (tuple(row) for row in connection.execute(asked.order_by(columns.part, columns.name)))
+
+
+def _seeds(result: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """What each seed reached; a line without figures for one that reached none."""
+    for one in result.get("seeds") or ():
+        place = one["seed"], one["run"], one["state"]
+        figures = [(part, *pair) for part, reached in one["metrics"].items() for pair in reached.items()]
+        yield from ((*place, *figure) for figure in figures or [("", "", None)])
 
 
 def _history(connection: Connection, run: int) -> Iterable[tuple[Any, ...]]:

@@ -6,12 +6,13 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from bot.http.door import Door, door_of
+from bot.http.door import Door, door_of, principal_of
 from bot.http.runs import found, number_in
 from shared.errors import refused
 from shared.log import runs
 from shared.log.runs import Artifact
 from shared.log.services import Caller
+from shared.permit import permit
 
 
 async def fetch(request: Request) -> Response:
@@ -32,6 +33,7 @@ async def fetch(request: Request) -> Response:
 
 
 def _look_up(door: Door, caller: Caller, number: int, name: str) -> tuple[Artifact, Path]:
+    permit(door.log, principal_of(caller), "show", words=f"show {number}", run=number)
     with door.log.read() as connection:
         run = found(connection, caller, number)
         made = runs.artifacts_of(connection, run.id)

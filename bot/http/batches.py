@@ -14,14 +14,17 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from bot.http.door import Door, body_of, door_of
+from bot.http.door import Door, body_of, door_of, principal_of
 from bot.http.problems import broken, problem_body
 from bot.http.run_body import run_path
 from bot.http.runs import idempotency_key, text_of, write_run
 from shared.asked import AskedRun, read_asked
 from shared.errors import LmlError, refused
 from shared.log import runs
+from shared.log.audit import Asked
 from shared.log.services import Caller
+from shared.permit import permit_all
+from shared.spec_words import words_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,13 +77,28 @@ async def _answers(door: Door, caller: Caller, lines: Sequence[_Line], key: str 
 
 
 def _write(door: Door, caller: Caller, lines: Sequence[_Line], key: str | None) -> list[dict[str, Any]]:
+    read = [_read(line) for line in lines]
+    specs = [asked.spec for asked in read if isinstance(asked, AskedRun)]
+    permit_all(door.log, principal_of(caller), [Asked(spec.kind, words_of(spec), trigger=key) for spec in specs])
     with door.log.write() as connection:
-        return [_written(connection, door, caller, line, key) for line in lines]
+        return [
+            _written(connection, door, caller, line, asked, key) if isinstance(asked, AskedRun) else asked
+            for line, asked in zip(lines, read, strict=True)
+        ]
 
 
-def _written(connection: Connection, door: Door, caller: Caller, line: _Line, key: str | None) -> dict[str, Any]:
+def _read(line: _Line) -> AskedRun | dict[str, Any]:
+    """What a line asks, or its refusal."""
     try:
-        asked = read_asked(AskedRun, line.text)
+        return read_asked(AskedRun, line.text)
+    except LmlError as error:
+        return _refusal(line, error)
+
+
+def _written(
+    connection: Connection, door: Door, caller: Caller, line: _Line, asked: AskedRun, key: str | None
+) -> dict[str, Any]:
+    try:
         with connection.begin_nested():  # what a refused line had begun is taken back alone
             number, created = write_run(
                 connection, door, caller, asked, key=None if key is None else f"{key}\n{line.number}"

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from shared.access import Principal, Source
+from shared.access import Entry, Principal, Source
 from shared.blobs import BlobStore
-from shared.errors import refused, unavailable
+from shared.errors import Problem, RefusedWords, refused, unavailable
 from shared.log.engine import Log
 from shared.log.services import Caller, any_service, caller_of, note_use
+from shared.permit import audit_refusal
 from shared.settings import Settings
 
 T = TypeVar("T")
@@ -71,11 +72,14 @@ class Door:
                 "`lml token list` says which there are; `lml token make SERVICE` makes a new one.",
             )
         if scope not in caller.scopes:
-            raise refused(
+            problem = Problem(
                 "scope_missing",
                 f"This needs a token with the scope {scope}; this one has {', '.join(sorted(caller.scopes))}.",
                 "`lml token make SERVICE scopes=...` makes one.",
             )
+            who, what = principal_of(caller), f"{request.method} {request.url.path}"
+            await self.work(lambda: audit_refusal(self.log, who, scope, what, problem))
+            raise RefusedWords(problem)
         return caller
 
     def close(self) -> None:
@@ -100,7 +104,7 @@ def door_of(request: Request) -> Door:
 
 def principal_of(caller: Caller) -> Principal:
     """A service as whoever asks."""
-    return Principal(caller.team_id, caller.requester, Source.SERVICE)
+    return Principal(caller.team_id, caller.requester, Source.SERVICE, entry=Entry.HTTP)
 
 
 async def body_of(request: Request, *, media_types: tuple[str, ...], most_bytes: int) -> bytes:

@@ -50,6 +50,20 @@ _RUN = {
         "position": {"type": ["integer", "null"], "description": "1 for the run that is next."},
         "starts_in_s": _RANGE,
         "ends_in_s": _RANGE,
+        "seed_of": {"type": ["integer", "null"], "description": "The run of which this one is a seed."},
+        "seeds": {
+            "type": "array",
+            "description": "Of a run with seeds: the run of each, and what it reached.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    **dict.fromkeys(("seed", "run"), _WHOLE),
+                    "state": {"enum": [state.value for state in RunState]},
+                    "score": {"type": ["number", "null"]},
+                    "problem": {"type": ["string", "null"]},
+                },
+            },
+        },
         "last_event": _WHOLE,
         "priority": _TEXT,
         "batch": {"type": ["string", "null"]},

@@ -23,6 +23,7 @@ _STATUS = {
     "token_unknown": HTTPStatus.UNAUTHORIZED,
     "scope_missing": HTTPStatus.FORBIDDEN,
     "not_allowed": HTTPStatus.FORBIDDEN,
+    "no_role": HTTPStatus.FORBIDDEN,
     "unknown_path": HTTPStatus.NOT_FOUND,
     "unknown_run": HTTPStatus.NOT_FOUND,
     "unknown_artifact": HTTPStatus.NOT_FOUND,

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from bot.answers import forecast_plain, run_envelope
+from bot.answers import forecast_plain, run_envelope, seeds_plain
 from shared.log import runs
 from shared.log.forecast import forecasts
 from shared.log.runs import Artifact, Run
@@ -27,7 +27,7 @@ def run_body(connection: Connection, run: Run, *, asker: str, forecast: bool) ->
     going = run.state in (RunState.QUEUED, RunState.RUNNING)
     expected = forecasts(connection, [run]).get(run.id) if forecast and going else None
     artifacts = runs.artifacts_of(connection, run.id)
-    body = {**plain_run(run, artifacts), **forecast_plain(expected)}
+    body = {**plain_run(run, artifacts), **seeds_plain(connection, run), **forecast_plain(expected)}
     if run.requested_by == asker:
         body["webhooks"] = [{**told, "done_at": _rfc3339(told["done_at"])} for told in told_of(connection, run.id)]
     return body

@@ -10,12 +10,13 @@ from starlette.responses import JSONResponse, Response
 from bot.http.door import Door, body_of, door_of, principal_of
 from bot.http.run_body import run_body, run_path
 from shared import submission
-from shared.access import authorize
 from shared.asked import AskedRun, read_asked, submissions
 from shared.errors import refused
 from shared.log import runs
 from shared.log.runs import Run
 from shared.log.services import Caller, webhook_of
+from shared.permit import permit
+from shared.spec_words import words_of
 from shared.work import Priority
 
 MOST_RUN_BYTES = 256 * 1024
@@ -39,7 +40,7 @@ async def show(request: Request) -> Response:
     caller = await door.caller(request, "runs:read")
     number = number_in(request)
 
-    body = await door.work(lambda: _body(door, caller, number, forecast=True))
+    body = await door.work(lambda: _show(door, caller, number))
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
@@ -105,15 +106,23 @@ def text_of(body: bytes) -> str:
 
 def _write(door: Door, caller: Caller, text: str, key: str | None) -> tuple[dict[str, Any], bool]:
     asked = read_asked(AskedRun, text)
+    permit(door.log, principal_of(caller), asked.spec.kind, words=words_of(asked.spec), trigger=key)
     with door.log.write() as connection:
         number, created = write_run(connection, door, caller, asked, key=key)
     return _body(door, caller, number), created
 
 
+def _show(door: Door, caller: Caller, number: int) -> dict[str, Any]:
+    permit(door.log, principal_of(caller), "show", words=f"show {number}", run=number)
+    return _body(door, caller, number, forecast=True)
+
+
 def _cancel(door: Door, caller: Caller, number: int) -> dict[str, Any]:
+    with door.log.read() as connection:
+        owner = found(connection, caller, number).requested_by
+    permit(door.log, principal_of(caller), "cancel", words=f"cancel {number}", run=number, owner=owner)
     with door.log.write() as connection:
         run = found(connection, caller, number)
-        authorize(principal_of(caller), "cancel", owner=run.requested_by)
         if run.state.ended and run.state is not runs.RunState.CANCELLED:
             raise refused(
                 "run_ended",

@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from bot.cards import Table, number_text, run_card, run_title
+from bot.cards import Table, run_card, run_title
 from bot.desk import Desk
 from bot.pages import figures
 from bot.pages.charts import Chart
 from bot.pages.html import Shown
 from bot.pages.run_page import compared_chart
-from bot.tables import interval_text
+from bot.tables import interval_text, spread_text
 from shared.errors import refused
 from shared.log import pages, runs
 from shared.log.runs import MOST_NUMBER, Run
@@ -72,8 +72,14 @@ def _metrics(found: Sequence[Run]) -> Table | None:
     names = list(dict.fromkeys(name for run in found for name in _tested(run)))
     if not names:
         return None
-    rows = tuple((name, *(number_text(_tested(run).get(name)) for run in found)) for name in names)
-    return Table("Each on its own test rows", ("metric", *(f"run {run.id}" for run in found)), rows)
+    rows = tuple((name, *(_mean_text(run, name) for run in found)) for name in names)
+    over = ", means over seeds where there are several" if any(run.seeds is not None for run in found) else ""
+    return Table(f"Each on its own test rows{over}", ("metric", *(f"run {run.id}" for run in found)), rows)
+
+
+def _mean_text(run: Run, name: str) -> str:
+    sds = ((run.result or {}).get("sd") or {}).get("test") or {}
+    return spread_text(_tested(run).get(name), sds.get(name))
 
 
 def _intervals(found: Sequence[Run]) -> Table | None:

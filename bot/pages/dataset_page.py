@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot import describe_card
-from bot.cards import Table, number_text
+from bot.cards import Table
 from bot.desk import Desk
 from bot.pages import figures
 from bot.pages.html import Shown
 from bot.pages.list_page import line
-from bot.tables import interval_text
+from bot.tables import interval_text, spread_text
 from shared.log import boards, pages
 from shared.log.beside import promotions_of
 from shared.log.boards import Board
@@ -51,7 +51,7 @@ def _board(board: Board, size: int, ranked: Sequence[Run]) -> dict[str, Any]:
             str(place),
             str(run.id),
             run.model or "–",
-            number_text(run.score),
+            spread_text(run.score, (((run.result or {}).get("sd") or {}).get("test") or {}).get(board.metric)),
             interval_text(_interval(run, board.metric)),
             run.requested_by,
         )

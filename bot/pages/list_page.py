@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from bot.cards import duration_text, number_text, seconds_between
+from bot.cards import duration_text, seconds_between
 from bot.desk import Desk
 from bot.pages.html import Shown
 from bot.search_words import query_of
+from bot.tables import spread_text
 from bot.words import split_words
 from shared.errors import LmlError, Problem
 from shared.log import pages
@@ -48,7 +49,7 @@ def show(desk: Desk, *, words: str, before: int | None) -> Shown:
 
 def line(run: ListedRun) -> Line:
     """A run as a list shows it."""
-    took = seconds_between(run.started_at, run.ended_at)
+    took = seconds_between(run.started_at if run.seeds is None else run.created_at, run.ended_at)
     moment = run.created_at.strftime("%Y-%m-%d %H:%M")
     return Line(
         number=run.number,
@@ -98,6 +99,8 @@ def _what(run: ListedRun) -> str:
         what = f"{run.of_runs[0]} on {run.dataset_name or 'a dataset'}"
     else:
         what = run.dataset_name or ""
+    what += f", {run.seeds} seeds" if run.seeds is not None else ""
+    what += f" seed {run.seed} of run {run.seed_of}" if run.seed_of is not None else ""
     name = f" ({run.name})" if run.name else ""
     return f"{run.kind} {what}".rstrip() + name
 
@@ -105,4 +108,4 @@ def _what(run: ListedRun) -> str:
 def _result(run: ListedRun) -> str:
     if run.problem is not None:
         return run.problem
-    return "" if run.score is None else f"{run.headline} {number_text(run.score)}"
+    return "" if run.score is None else f"{run.headline} {spread_text(run.score, run.sd)}"

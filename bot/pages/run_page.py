@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
+from bot import seeds_card
 from bot.cards import run_card
 from bot.desk import Desk
 from bot.pages import figures
@@ -44,11 +46,15 @@ def folded(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _read(connection: Connection, desk: Desk, run: Run, artifacts: list[Artifact]) -> dict[str, Any]:
     expected = forecasts(connection, [run]).get(run.id) if run.state is RunState.QUEUED else None
-    card = run_card(run, pages.told_events(connection, run.id), artifacts, expected=expected)
+    events = pages.told_events(connection, run.id)
+    card = run_card(run, events, artifacts, expected=expected)
+    seeds = seeds_card.table(events, run.result or {}) if run.seeds is not None else None
     parents, children = pages.related(connection, desk.principal, run)
     return {
         "run": run,
-        "card": card,
+        "card": replace(card, tables=tuple(table for table in card.tables if table != seeds)),
+        "seeds": seeds,
+        "seed_column": seeds_card.RUN_COLUMN,
         "artifacts": artifacts,
         "tags": beside.tags_of(connection, run.id),
         "aliases": beside.aliases_of(connection, desk.principal, run),

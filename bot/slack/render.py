@@ -3,10 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
+from itertools import accumulate
+from textwrap import dedent
 
 from bot.cards import Card, Step, StepState, Table
 from bot.slack import blocks as kit
 from bot.slack.blocks import Block
+from bot.slack.chart import chart_block
+from bot.slack.plan import plan_block
 from shared.errors import Problem
 
 TEXT_CHARACTERS = 3_500
@@ -19,40 +23,59 @@ THREAD_FILES = ("*.png", "model.onnx", "predictions.csv", "comparison.*", "repor
 KEPT_BACK = ("test_predictions.csv",)
 """What these forms fit and nobody reads."""
 
-_TABLE_CHARACTERS = 6_000
+_TABLE_CHARACTERS = 8_000
+"""Of the first table as JSON."""
+_STEPS_WORTH_TELLING = 3
+"""A run that ended well and had no more steps than these tells none."""
+_PEOPLE = ("by", "asked by")
+"""What heads a column of people."""
 _NOTES_SHOWN = 8
+_NOTES_FIRST = 2
+"""How many stand above the numbers of a run: what the cards say first are their verdicts."""
 
-_STATE_ICONS = {
-    "preparing": "🕓",
-    "queued": "🕓",
-    "running": "🔄",
-    "succeeded": "✅",
-    "failed": "❌",
-    "cancelled": "⏹️",
-    "refused": "🚫",
-}
 _STEP_ICONS = {
     StepState.PENDING: "▫️",
     StepState.IN_PROGRESS: "🔹",
     StepState.COMPLETE: "✔️",
     StepState.ERROR: "✖️",
 }
-_USER = re.compile(r"[UW][A-Z0-9]{2,30}")
+_LEFT_OUT = kit.context(kit.plain("… and more, for which a message has no room"))
 
-_NUMBER = re.compile(r"^\s*[-+–]?[\d,.]+(e[-+]?\d+)?\s*(%|s|min|h)?\s*$|^–$")
+_AMOUNT = r"[-+<–]?\s*[\d,.]+(?:e[-+]?\d+)?"
+_NUMBER = re.compile(rf"^\s*{_AMOUNT}(?:\s*(?:to|±)\s*{_AMOUNT})?\s*(?:%|s|min|h|B|kB|MB|GB)?\s*$|^–?$")
 
 
-def message(card: Card) -> tuple[str, list[Block]]:
-    """The card's text and blocks, within the limits of one message whatever the card holds."""
+def message(card: Card, *, buttons: Block | None = None, classic: bool = False) -> tuple[str, list[Block]]:
+    """The card's text and blocks, within the limits of one message whatever the card holds.
+
+    `classic` draws it without the blocks that some workspaces do not take yet: plan, data_visualization, data_table.
+    """
+    tail = list(_tail(card, buttons))
+    while len(tail) > 1 and kit.size(tail) > kit.MESSAGE_CHARACTERS // 2:
+        tail.pop(0)
+    room = kit.MESSAGE_CHARACTERS - kit.size(tail) - kit.size([_LEFT_OUT])
+    places = kit.MESSAGE_BLOCKS - len(tail) - 1
     blocks: list[Block] = []
-    for block in _blocks(card):
-        if len(blocks) < kit.MESSAGE_BLOCKS - 1 and kit.size([*blocks, block]) <= kit.MESSAGE_CHARACTERS:
-            blocks.append(block)
-    return text_of(card), blocks
+    left_out = False
+    for ways in _pieces(card, classic=classic):
+        sizes = [(kit.size(way), way) for way in ways]
+        size, drawn = next((one for one in sizes if one[0] <= room and len(one[1]) <= places), (0, None))
+        if drawn is None:
+            left_out = True
+            continue
+        blocks += drawn
+        room, places = room - size, places - len(drawn)
+    return text_of(card), [*blocks, *([_LEFT_OUT] if left_out else []), *tail]
+
+
+def view_blocks(card: Card) -> list[Block]:
+    """The card's blocks for a modal or the home tab, which take neither tables nor plans nor charts."""
+    blocks = [block for ways in _pieces(card, classic=True, tables=False) for block in ways[0]]
+    return [*blocks, *_tail(card, None)][: kit.VIEW_BLOCKS]
 
 
 def text_of(card: Card) -> str:
-    """The card as one text, escaped: what a notification shows, and a message whose blocks Slack does not take."""
+    """The card as one text, escaped and without formats: for a notification, and where blocks are not taken."""
     lines = [card.title, _state_line(card)]
     if card.problem is not None:
         lines.append(card.problem.sentence())
@@ -61,7 +84,7 @@ def text_of(card: Card) -> str:
     for table in card.tables:
         lines += [table.caption, *(" | ".join(row) for row in (table.header, *table.rows))]
     lines += card.notes
-    text = kit.cut("\n".join(line for line in lines if line), TEXT_CHARACTERS)
+    text = kit.unformatted(kit.cut("\n".join(line for line in lines if line), TEXT_CHARACTERS))
     while len(kit.escape(text)) > TEXT_CHARACTERS:
         text = kit.cut(text, int(len(text) * 0.9))
     return kit.escape(text)
@@ -73,29 +96,65 @@ def thread_files(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _blocks(card: Card) -> Iterator[Block]:
-    """What matters most comes first: what no longer fits is left out from the end."""
+def _pieces(card: Card, *, classic: bool, tables: bool = True) -> Iterator[Sequence[Sequence[Block]]]:
+    """The parts of the card, what matters most first; of each the ways in which it can be drawn, the best first.
+
+    A part of which no way fits any more is left out. Without `tables`, the first one is text as the others are.
+    """
     if card.title:
-        yield kit.header(card.title)
+        yield [[kit.header(card.title)]]
     if _state_line(card):
-        yield kit.section(_state_line(card))
+        yield [[kit.section(_state_line(card))]]
     if card.problem is not None:
-        yield kit.section(_problem_text(card.problem))
-    if card.steps and not _ended(card):
-        yield kit.section(_steps_text(card.steps))
-        yield kit.context(kit.plain(_progress_text(card.steps)))
-    for number, table in enumerate(card.tables):
-        yield from _table_blocks(table, as_text=number > 0)
-    yield from _notes_blocks(card)
+        yield [[kit.section(_problem_text(card.problem))]]
+    if card.steps and card.state != "succeeded":
+        yield from _steps_pieces(card, classic=classic)
+    # What judges a run comes before its numbers, and how it came about below them; what is said of a list stands below
+    # it; help shows its examples first.
+    said, laid_out = [note for note in card.notes if not _is_laid_out(note)], list(_laid_out(card))
+    first = (_NOTES_FIRST if card.state == "succeeded" and card.tables else len(said)) if card.state else 0
+    for block in _sentences(said[:first]) if card.state else laid_out:
+        yield [[block]]
+    if card.tables:
+        yield [list(_table_blocks(card.tables[0]))] if tables else _further_table(card.tables[0], classic=True)
+    if card.chart is not None and not classic:
+        yield [[chart_block(card.chart)]]
+    for block in (*(laid_out if card.state else ()), *_sentences(said[first:])):
+        yield [[block]]
+    for table in card.tables[1:]:
+        yield _further_table(table, classic=classic)
+    if card.state == "succeeded" and len(card.steps) > _STEPS_WORTH_TELLING and not classic:
+        yield [[plan_block(card.steps)]]
+
+
+def _steps_pieces(card: Card, *, classic: bool) -> Iterator[Sequence[Sequence[Block]]]:
+    if not classic:
+        yield [[plan_block(card.steps)]]
+    elif not _ended(card):
+        yield [[kit.section(_steps_text(card.steps))]]
+        yield [[kit.context(kit.plain(_progress_text(card.steps)))]]
+
+
+def _tail(card: Card, buttons: Block | None) -> Iterator[Block]:
+    """What stands below: facts, files, what to do next."""
     if card.facts:
         yield _facts_line(card.facts)
     files = thread_files(card.files)
     if files:
         yield kit.context(kit.plain("📎 In the thread: " + ", ".join(files)))
-    if card.page:
+    acts = {str(element["action_id"]).rsplit(":", 1)[-1] for element in (buttons or {}).get("elements", ())}
+    if card.page and "details" not in acts:
         yield kit.context(kit.markdown(f"<{kit.escape(card.page)}|Details>"))
-    if card.more:
-        yield kit.context(kit.markdown("  ·  ".join(f"`{_code(words)}`" for words in card.more[:5])))
+    more = [words for words in card.more if _verb(words) not in acts]
+    if more:
+        yield kit.context(kit.markdown("  ·  ".join(f"`{_code(words)}`" for words in more[:5])))
+    if buttons is not None:
+        yield buttons
+
+
+def _verb(words: str) -> str:
+    """The verb of words such as `/lml cancel 42`."""
+    return words.split(" ", 2)[1] if words.count(" ") else ""
 
 
 def _ended(card: Card) -> bool:
@@ -103,7 +162,7 @@ def _ended(card: Card) -> bool:
 
 
 def _state_line(card: Card) -> str:
-    state = f"{_STATE_ICONS.get(card.state, '•')} {card.state.capitalize()}" if card.state else ""
+    state = f"{kit.STATE_ICONS.get(card.state, '•')} {card.state.capitalize()}" if card.state else ""
     where = next((step.title.lower() for step in card.steps if step.state is StepState.ERROR), "")
     if where and card.state in ("failed", "cancelled"):
         state += f" in: {where}"
@@ -131,18 +190,16 @@ def _progress_text(steps: Sequence[Step]) -> str:
     return f"{'▰' * done}{'▱' * (len(steps) - done)}  {done} of {len(steps)} steps"
 
 
-def _table_blocks(table: Table, *, as_text: bool) -> Iterator[Block]:
+def _table_blocks(table: Table) -> Iterator[Block]:
+    """The card's first table, for a message takes one."""
     if table.caption:
         yield kit.context(kit.plain(table.caption, characters=300))
-    if as_text:
-        yield kit.preformatted(_columns_text(table))
-        return
-    numbers_from = _numbers_from(table)
-    shown = min(len(table.rows), kit.TABLE_ROWS - 1)
-    block = kit.table(table.header, table.rows[:shown], numbers_from=numbers_from)
-    while shown > 1 and kit.size([block]) > _TABLE_CHARACTERS:
-        shown = max(1, int(shown * 0.9))
-        block = kit.table(table.header, table.rows[:shown], numbers_from=numbers_from)
+    right, people = _numbers_in(table), _people_in(table)
+    block = kit.table(table.header, table.rows, right=right, people=people)
+    sizes = accumulate(kit.size([row]) for row in block["rows"])
+    shown = max(1, sum(size <= _TABLE_CHARACTERS for size in sizes) - 1)
+    block["rows"] = block["rows"][: shown + 1]
+    shown = len(block["rows"]) - 1
     yield block
     left_out = len(table.rows) - shown
     columns_left_out = len(table.header) - kit.TABLE_COLUMNS
@@ -152,32 +209,58 @@ def _table_blocks(table: Table, *, as_text: bool) -> Iterator[Block]:
         yield kit.context(kit.plain(f"… and {columns_left_out:,} more columns"))
 
 
-def _numbers_from(table: Table) -> int:
-    """The first column after which every cell is a number."""
-    columns = range(len(table.header))
-    worded = [index for index in columns if any(not _NUMBER.match(row[index]) for row in table.rows)]
-    return worded[-1] + 1 if worded else 1
+def _further_table(table: Table, *, classic: bool) -> Sequence[Sequence[Block]]:
+    """Any other table: one that people page through, else as text whose columns stand below each other."""
+    caption = [kit.context(kit.plain(table.caption, characters=300))] if table.caption else []
+    as_text = [*caption, kit.preformatted(_columns_text(table))]
+    if classic or not table.rows:
+        return [as_text]
+    return [[kit.data_table(table.caption, table.header, table.rows, people=_people_in(table))], as_text]
+
+
+def _people_in(table: Table) -> list[int]:
+    return [at for at, name in enumerate(table.header) if name in _PEOPLE]
+
+
+def _numbers_in(table: Table) -> list[int]:
+    """The columns in which every cell is a number, an interval, or missing; the first one names its row."""
+    return [at for at in range(1, len(table.header)) if all(_NUMBER.match(row[at]) for row in table.rows)]
 
 
 def _columns_text(table: Table) -> str:
     rows = [[kit.cut(cell, 40) for cell in row[: kit.TABLE_COLUMNS]] for row in (table.header, *table.rows[:40])]
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    signs = [">" if at in _numbers_in(table) else "<" for at in range(len(widths))]
+    columns = list(zip(signs, widths, strict=True))
+    lines = (
+        "  ".join(f"{cell:{sign}{width}}" for cell, (sign, width) in zip(row, columns, strict=True)).rstrip()
+        for row in rows
+    )
     return "\n".join(lines)
 
 
-def _notes_blocks(card: Card) -> Iterator[Block]:
-    laid_out = [note for note in card.notes if "\n  " in f"\n{note}"]
-    if laid_out:  # help: its columns stand below each other
-        for note in laid_out:
-            yield from (kit.preformatted(part) for part in _parts(note, 2_400))
-        return
-    if card.notes:
-        shown = [kit.cut(note, 500) for note in card.notes[:_NOTES_SHOWN]]
-        left_out = len(card.notes) - len(shown)
+def _sentences(notes: Sequence[str]) -> Iterator[Block]:
+    """Notes that are sentences, below each other."""
+    if notes:
+        shown = [kit.cut(note, 500) for note in notes[:_NOTES_SHOWN]]
+        left_out = len(notes) - len(shown)
         more = [f"… and {left_out:,} more"] if left_out else []
-        bullet = "• " if len(card.notes) > 1 else ""
+        bullet = "• " if len(notes) > 1 else ""
         yield kit.section(kit.cut("\n".join(f"{bullet}{note}" for note in (*shown, *more)), 2_000))
+
+
+def _laid_out(card: Card) -> Iterator[Block]:
+    """Notes that have columns, in a fixed width; what heads them is said above."""
+    for note in filter(_is_laid_out, card.notes):
+        head, _, rest = note.partition("\n")
+        headed = head.endswith(":") and not head.startswith(" ")
+        if headed:
+            yield kit.context(kit.plain(head, characters=300))
+        yield from (kit.preformatted(part) for part in _parts(dedent(rest) if headed else note, 2_400))
+
+
+def _is_laid_out(note: str) -> bool:
+    return "\n  " in f"\n{note}"
 
 
 def _parts(text: str, characters: int) -> Iterator[str]:
@@ -195,7 +278,7 @@ def _parts(text: str, characters: int) -> Iterator[str]:
 def _facts_line(facts: Sequence[tuple[str, str]]) -> Block:
     """One grey line; whoever asked is named by Slack itself, everything else is shown as it is."""
     asked = dict(facts).get("asked by", "")
-    named = _USER.fullmatch(asked) is not None
+    named = kit.person(asked) is not None
     shown = [f"{name} {kit.cut(value, 120)}" for name, value in facts if not (named and name == "asked by")]
     elements = [kit.plain("  ·  ".join(shown))] if shown else []
     if named:

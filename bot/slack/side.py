@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slack_sdk import WebClient
@@ -9,12 +10,14 @@ from slack_sdk.errors import SlackApiError
 
 from bot.delivery.messages import Messages
 from bot.delivery.notifier import Notifier
-from bot.delivery.pace import Pace
-from bot.delivery.sender import CardSender
-from bot.delivery.thread_files import ThreadFiles
+from bot.delivery.slack_delivery import SlackDelivery
 from bot.pages.links import run_link
-from bot.slack.app import build_app
+from bot.slack.app import build_app, front_of
+from bot.slack.arrivals import Arrivals
+from bot.slack.channel_files import ChannelFiles
 from bot.slack.command import CommandDesk
+from bot.slack.heard import HeardAnswers
+from bot.slack.people import People
 from bot.slack.web import LOST, api_url, code_of, web_client
 from shared.blobs import BlobStore
 from shared.errors import ServiceUnavailable, unavailable
@@ -26,40 +29,62 @@ if TYPE_CHECKING:
     from slack_sdk.web import SlackResponse
 
 
+@dataclass(frozen=True)
+class SlackSide:
+    """What requests of Slack are handed to, and where their arrivals are counted."""
+
+    app: "App"
+    arrivals: Arrivals
+
+
 @contextmanager
-def slack_side(settings: Settings, log: Log, store: BlobStore, *, written: Callable[[], None]) -> Iterator["App"]:
-    """The Bolt app of a bot that keeps its cards up to date for this block; `written` is called for each new run.
+def slack_side(settings: Settings, log: Log, store: BlobStore, *, written: Callable[[], None]) -> Iterator[SlackSide]:
+    """The side of a bot that keeps its cards up to date for this block; `written` is called for each new run.
 
     Raises `ServiceUnavailable` when Slack does not answer or refuses the token.
     """
-    client, uploads = web_client(settings), web_client(settings, timeout_s=30)
+    client = web_client(settings)
     me = who_am_i(client)
-    pace, name = Pace(), str(me.get("user") or "lml")
-    notifier = Notifier(
-        lambda: CardSender(
-            log,
-            Messages(client),
-            ThreadFiles(uploads, store),
-            pace,
-            bot_name=name,
-            page_of=lambda run, channel: run_link(settings, run, channel_id=channel),
-        ),
-        redis_url=settings.require_redis_url(),
+    team, bot_user = str(me["team_id"]), str(me.get("user_id") or "")
+    delivery = SlackDelivery(
+        settings,
+        log,
+        store,
+        team_id=team,
+        bot_name=str(me.get("user") or "lml"),
+        page_of=lambda run, channel: run_link(settings, run, channel_id=channel),
+        client=client,
     )
 
     def of_command() -> None:
         written()
-        notifier.wake()
+        delivery.wake()
 
-    desk = CommandDesk(settings, log, store, team_id=str(me["team_id"]), written=of_command)
+    arrivals = Arrivals()
+    desk = CommandDesk(
+        settings,
+        log,
+        store,
+        team_id=team,
+        app_id=app_of(client, me),
+        people=People(settings, client),
+        written=of_command,
+        arrivals=arrivals,
+    )
+    replies = Notifier(
+        lambda: HeardAnswers(log, desk, Messages(client), delivery.pace), redis_url=None, what="Answers", poll_s=2.0
+    )
+    front = front_of(desk, client, ChannelFiles(settings, client), bot_user=bot_user, heard=replies.wake)
     secret = settings.slack_signing_secret
-    app = build_app(client, desk, signing_secret=secret.get_secret_value() if secret else None)
-    notifier.start()
+    app = build_app(client, front, signing_secret=secret.get_secret_value() if secret else None)
+    delivery.start()
+    replies.start()
     try:
-        yield app
+        yield SlackSide(app, arrivals)
     finally:
-        desk.close()
-        notifier.stop()
+        replies.stop()  # before the desk that it asks
+        front.close()
+        delivery.stop()
 
 
 def who_am_i(client: WebClient) -> "SlackResponse":
@@ -76,13 +101,22 @@ def who_am_i(client: WebClient) -> "SlackResponse":
         raise slack_away(client.base_url, error) from error
 
 
+def app_of(client: WebClient, me: "SlackResponse") -> str | None:
+    """The app whose token this is, to be compared with that of each request; None where Slack does not say."""
+    try:
+        bot = client.bots_info(bot=str(me.get("bot_id") or "")).get("bot") or {}
+    except (SlackApiError, *LOST):
+        return None
+    return str(bot.get("app_id") or "") or None
+
+
 @contextmanager
-def socket_mode(app: "App", settings: Settings) -> Iterator[None]:
+def socket_mode(side: SlackSide, settings: Settings) -> Iterator[None]:
     """Requests of Slack come over a WebSocket that we open, for this block; it reconnects by itself."""
-    from slack_bolt.adapter.socket_mode import SocketModeHandler
+    from bot.slack.transport import SocketRequests
 
     token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
-    handler = SocketModeHandler(app, app_token=token, web_client=web_client(settings, token=token))
+    handler = SocketRequests(side.app, side.arrivals, app_token=token, web_client=web_client(settings, token=token))
     try:
         handler.connect()  # type: ignore[no-untyped-call]
     except SlackApiError as error:

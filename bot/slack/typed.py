@@ -18,6 +18,15 @@ def as_typed(text: str) -> str:
     return html.unescape(_MARKED.sub(_unmarked, text)) if "<" in text or "&" in text else text
 
 
+def without_mention(text: str, user_id: str) -> str:
+    """The words of a message without the mention by which the bot was called; others' mentions stay.
+
+    >>> without_mention("<@U0BOT> log by=<@U012AB>", "U0BOT")
+    'log by=<@U012AB>'
+    """
+    return re.sub(rf"<@{re.escape(user_id)}(?:\|[^<>]*)?>", " ", text, count=1).strip()
+
+
 def _unmarked(mark: re.Match[str]) -> str:
     target, label = mark["target"], mark["label"]
     if target.startswith("@"):

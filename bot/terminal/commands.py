@@ -1,7 +1,5 @@
 """Commands from a shell: verbs that answer at once, and runs that are followed to their end."""
 
-import getpass
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -18,14 +16,15 @@ from bot.named_runs import resolved
 from bot.terminal.follow import follow
 from bot.terminal.main import ExitCode
 from bot.terminal.screen import Screen
+from bot.terminal.sitter import sitter
 from bot.terminal.stack import Stack
 from bot.terminal.writing import hand_over, require_free_place
-from shared.access import Principal, Source, authorize
 from shared.blobs import BlobStore
 from shared.errors import LmlError, Problem, ServiceUnavailable, refused, unavailable
 from shared.log import runs
 from shared.log.engine import open_log
 from shared.log.runs import RunState
+from shared.permit import audited, permit
 from shared.settings import Settings
 
 EXIT_CODES = {
@@ -38,10 +37,10 @@ EXIT_CODES = {
 def answer_at_once(command: Command, settings: Settings, screen: Screen) -> int:
     """A verb that only needs the log."""
     desk = open_desk(settings)
-    authorize(desk.principal, command.verb.name)
-    command = resolved(desk, command)
-    assert command.verb.answer is not None  # noqa: S101 - the caller has looked
-    answer = command.verb.answer(desk, command.request)
+    with _permitted(desk, command):
+        command = resolved(desk, command)
+        assert command.verb.answer is not None  # noqa: S101 - the caller has looked
+        answer = command.verb.answer(desk, command.request)
     screen.answer(answer, files=_paths(answer))
     return ExitCode.SUCCEEDED
 
@@ -57,7 +56,8 @@ def run_to_end(command: Command, settings: Settings, screen: Screen, *, detach: 
         )
     require_free_place(command.request)
     desk = open_desk(settings)
-    number, _ = submit.write(desk, resolved(desk, command))
+    with _permitted(desk, command):
+        number, _ = submit.write(desk, resolved(desk, command))
     try:
         if submit.prepare(desk, number):
             with _redis(settings, stack) as (redis_url, trouble):
@@ -104,10 +104,17 @@ def open_desk(settings: Settings) -> Desk:
             f"LML keeps its data in the folder {settings.home_folder}, which cannot be made: {error.strerror}.",
             "Name another folder in LML_HOME.",
         ) from error
-    principal = Principal(team_id=settings.team_id, user_id=_user(), source=Source.SHELL)
-    return Desk(
-        settings=settings, log=open_log(settings.log_url), store=BlobStore(settings.store_folder), principal=principal
-    )
+    return Desk(settings, open_log(settings.log_url), BlobStore(settings.store_folder), sitter(settings))
+
+
+@contextmanager
+def _permitted(desk: Desk, command: Command) -> Iterator[None]:
+    """A block that may do what a command asks; the audit has it then, and has it where it may not."""
+    verb, words, run = command.verb.name, command.words, getattr(command.request, "run", None)
+    run = run if isinstance(run, int) else None
+    permit(desk.log, desk.principal, verb, words=words, run=run)
+    with audited(desk.log, desk.principal, verb, words=words, run=run):
+        yield
 
 
 @contextmanager
@@ -186,10 +193,3 @@ def _paths(answer: Answer) -> list[str]:
 
 def _with_redis(desk: Desk, redis_url: str) -> Desk:
     return replace(desk, settings=desk.settings.model_copy(update={"redis_url": SecretStr(redis_url)}))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in some containers
-        return str(os.getuid())

@@ -51,7 +51,7 @@ def follow(
             yield View(run=run, events=tuple(events), expected=expected)
             if run.state.ended:
                 return
-        problem = trouble() if run.state is RunState.QUEUED else None
+        problem = trouble() if run.state in (RunState.QUEUED, RunState.GATHERING) else None
         if problem is not None:
             with desk.log.write() as connection:
                 runs.fail_waiting(connection, number, problem)

@@ -12,6 +12,7 @@ from shared.errors import LmlError, RefusedWords
 
 if TYPE_CHECKING:
     from bot.terminal.screen import Screen
+    from shared.settings import Settings
 
 
 class ExitCode(IntEnum):
@@ -95,10 +96,20 @@ def _help(command: Command, options: Options) -> int:
     return ExitCode.SUCCEEDED
 
 
+def _require_allowed(command: Command, settings: "Settings") -> None:
+    """Ask at once, also for what needs no log (`up`, `down`, `doctor`); what does is asked again where it is noted."""
+    from bot.terminal.sitter import sitter
+    from shared.access import authorize
+
+    me = sitter(settings)
+    authorize(me, command.verb.name, owner=me.user_id)
+
+
 def _act(command: Command, options: Options, screen: "Screen") -> int:
     from shared.settings import load_settings
 
     settings = load_settings()
+    _require_allowed(command, settings)
     if command.verb.name == "up":
         from bot.terminal.up import keep_up
 

@@ -17,6 +17,7 @@ _STATE_STYLE = {
     "refused": "bold red",
     "cancelled": "bold yellow",
     "running": "bold cyan",
+    "gathering": "bold cyan",
 }
 _STEP_MARKS = {
     StepState.PENDING: ("○", "dim"),

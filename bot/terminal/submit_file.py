@@ -21,12 +21,13 @@ from bot.terminal.main import ExitCode
 from bot.terminal.screen import Screen
 from bot.terminal.stack import Stack
 from shared import submission
-from shared.access import authorize
 from shared.asked import AskedRun, at_place, bounded, read_asked, submissions, write_all
-from shared.datasets.resolve import locate
-from shared.errors import LmlError, Problem, RefusedWords, ServiceUnavailable, refused
-from shared.log import runs
+from shared.datasets.address import is_address
+from shared.errors import Problem, RefusedWords, RunFailed, ServiceUnavailable, refused
+from shared.ingest import located
+from shared.log import datasets, runs
 from shared.log.runs import Run, RunState
+from shared.permit import permit
 from shared.settings import Settings
 from shared.specs import dataset_of
 from shared.submission import BY_HASH, Submission
@@ -62,7 +63,7 @@ def submit_file(command: Command, settings: Settings, screen: Screen) -> int:
             "Run `lml up` first.",
         )
     desk = open_desk(settings)
-    authorize(desk.principal, command.verb.name)
+    permit(desk.log, desk.principal, command.verb.name, words=command.words)
     lines = _read(Path(command.request.file))
     wanted = [
         one for line in lines for one in submissions(line.asked, desk.principal, default=Priority.NORMAL, key=None)
@@ -131,18 +132,20 @@ def _write(desk: Desk, lines: Sequence[_Line], wanted: Sequence[Submission]) -> 
 def _dataset_problems(desk: Desk, lines: Sequence[_Line]) -> list[Problem]:
     """The files that lines name and that are not there."""
     wrong: dict[str, Sequence[Problem]] = {}
-    for dataset in dict.fromkeys(map(_file_of, lines)):
-        try:
-            if dataset is not None:
-                locate(dataset, folder=desk.settings.datasets_folder, confined=False)
-        except LmlError as error:
-            wrong[str(dataset)] = error.problems
+    with desk.log.read() as connection:
+        for dataset in dict.fromkeys(map(_file_of, lines)):
+            try:
+                if dataset is not None:
+                    located(connection, desk.settings, desk.principal, dataset)
+            except RunFailed as error:
+                wrong[str(dataset)] = error.problems
     return [at_place(problem, line.place) for line in lines for problem in wrong.get(str(_file_of(line)), ())]
 
 
 def _file_of(line: _Line) -> str | None:
+    """What a line names that is a file; an address or a hash is judged when its run is written."""
     dataset = dataset_of(line.asked.spec)
-    return None if dataset is None or dataset.startswith(BY_HASH) else dataset
+    return None if dataset is None or dataset.startswith(BY_HASH) or is_address(dataset) else dataset
 
 
 def _prepare(desk: Desk, numbers: Sequence[int]) -> list[Run]:
@@ -169,6 +172,8 @@ def _queue_like(desk: Desk, like: Run, numbers: Sequence[int]) -> None:
     for start in range(0, len(numbers), _AT_ONCE):
         with desk.log.write() as connection:
             for number in numbers[start : start + _AT_ONCE]:
+                if like.dataset_source:
+                    datasets.note_source(connection, number, like.dataset_source)
                 runs.queue(
                     connection,
                     number,
@@ -190,7 +195,7 @@ def _ring(desk: Desk, found: Sequence[Run], screen: Screen) -> None:
     """Ring for the first of the runs that wait; the workers' sweep rings for the rest within seconds."""
     doorbell = Doorbell(desk.settings)
     try:
-        for run in [run for run in found if run.state is RunState.QUEUED][:_MOST_RINGS]:
+        for run in [run for run in found if run.state in (RunState.QUEUED, RunState.GATHERING)][:_MOST_RINGS]:
             doorbell.ring(run)
     except ServiceUnavailable as error:
         screen.say(f"The runs wait, but no worker was rung for: {error}")

@@ -77,7 +77,19 @@ def _facts(run: "Run") -> Iterator[tuple[str, Any]]:
     yield from _flat("", run.spec.model_dump(mode="json", exclude={"kind", "version"}))
     yield "dataset.name", run.dataset_name
     yield "dataset.sha256", run.dataset_sha256
-    for name in ("dataset", "split_sha256", "target", "task", "model", "plan", "environment", "metrics", "timing_s"):
+    of_result = (
+        "dataset",
+        "split_sha256",
+        "target",
+        "task",
+        "model",
+        "plan",
+        "environment",
+        "metrics",
+        "sd",
+        "timing_s",
+    )
+    for name in of_result:
         kept = result.get(name)
         if kept is not None:
             yield from _flat(name, kept)

@@ -7,6 +7,8 @@ from bot import values
 from bot.grammar import Key, Verb, Words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bot.desk import Answer, Desk
 
 
@@ -34,8 +36,11 @@ def answer(desk: "Desk", request: Forget) -> "Answer":
     if not request.confirm:
         with desk.log.read() as connection:
             planned = forgetting.plan(connection, desk.principal, request.dataset)
-        files = [{"run": run, "name": artifact.name, "sha256": artifact.sha256} for run, artifact in planned.files]
-        facts = _facts(planned.sha256, [run.id for run in planned.runs], files)
+        readers = [run.id for run in planned.runs]
+        seen = _seen(desk, readers)
+        every = [{"run": run, "name": artifact.name, "sha256": artifact.sha256} for run, artifact in planned.files]
+        files = [file for file in every if file["run"] in seen]
+        facts = _facts(planned.sha256, forgetting.in_words(readers, seen), files, len(every) - len(files))
         card = Card(
             title=f"Forget {planned.dataset}?",
             headline="nothing was erased yet",
@@ -48,16 +53,26 @@ def answer(desk: "Desk", request: Forget) -> "Answer":
             "files": files,
             "forgotten": False,
         }
-        return Answer(card, envelope("forget", "succeeded", runs=[run.id for run in planned.runs], **more))
+        return Answer(card, envelope("forget", "succeeded", runs=sorted(seen), **more))
     done = forgetting.forget(desk.log, desk.store, desk.settings, desk.principal, request.dataset, why=request.why)
+    seen = _seen(desk, done.runs)
+    files = [file for file in done.erased if file["run"] in seen]
     card = Card(
         title=f"{done.dataset} is forgotten",
         headline=done.sentence(),
-        facts=_facts(done.sha256, list(done.runs), list(done.erased)),
+        facts=_facts(done.sha256, forgetting.in_words(done.runs, seen), files, len(done.erased) - len(files)),
         notes=(_STAYS, _BEYOND),
     )
-    more = {"dataset": {"name": done.dataset, "sha256": done.sha256}, "files": list(done.erased), "forgotten": True}
-    return Answer(card, envelope("forget", "succeeded", runs=list(done.runs), **more))
+    more = {"dataset": {"name": done.dataset, "sha256": done.sha256}, "files": files, "forgotten": True}
+    return Answer(card, envelope("forget", "succeeded", runs=sorted(seen), **more))
+
+
+def _seen(desk: "Desk", runs: "Sequence[int]") -> set[int]:
+    """The runs that may be told of: what is erased may be of private channels too."""
+    from shared.log import forgotten
+
+    with desk.log.read() as connection:
+        return forgotten.seen_among(connection, desk.principal, runs)
 
 
 _STAYS = "Rows of the log, figures and plans stay, and models, which hold the words of their classes and categories."
@@ -68,14 +83,11 @@ _BEYOND = (
 )
 
 
-def _facts(sha256: str, runs: list[int], files: list[dict[str, object]]) -> tuple[tuple[str, str], ...]:
-    names = ", ".join(f"{file['name']} of {file['run']}" for file in files[:12])
-    more = f" and {len(files) - 12} more" if len(files) > 12 else ""
-    return (
-        ("sha256", sha256),
-        ("Runs", ", ".join(map(str, runs[:30])) + (" ..." if len(runs) > 30 else "")),
-        ("Files", f"{names}{more}" if files else "the dataset only"),
-    )
+def _facts(sha256: str, runs: str, files: "Sequence[Mapping[str, object]]", hidden: int) -> tuple[tuple[str, str], ...]:
+    names = [f"{file['name']} of {file['run']}" for file in files[:12]]
+    more = max(len(files) - 12, 0) + hidden
+    listed = ", ".join(names) + (f" and {more} more" if names and more else f"{more} files" if more else "")
+    return ("sha256", sha256), ("Runs", runs), ("Files", listed or "the dataset only")
 
 
 VERB = Verb(

@@ -1,7 +1,8 @@
 """`help [VERB]`: what can be asked, with examples."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,12 @@ from bot.grammar import VERB_NAMES, Key, Verb, Words, load_verb, nearest_of
 from shared.errors import refused
 
 if TYPE_CHECKING:
+    from bot.cards import Card
     from bot.desk import Answer, Desk
+
+
+_SHELL_ONLY = "For a shell only, on the machine of the stack."
+_QUOTED = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,36 @@ def help_text(request: Help, *, prefix: str, shell: bool) -> str:
     return "\n".join([*lines, "", "Examples:", *(f"  {prefix} {example}" for example in verb.examples)])
 
 
+def help_card(request: Help, *, prefix: str) -> "Card":
+    """The help as a chat shows it: a table of verbs with an example each, or a verb's keys and all of its examples."""
+    from bot.cards import Card, Table
+
+    if request.verb is None:
+        verbs = [verb for verb in map(load_verb, VERB_NAMES) if not verb.shell_only]
+        rows = tuple((verb.name, _QUOTED.sub(r"“\1”", verb.summary), f"{prefix} {verb.examples[0]}") for verb in verbs)
+        return Card(
+            title=f"{prefix} trains, evaluates and compares models on tables",
+            tables=(Table(caption="", header=("verb", "what it does", "for example"), rows=rows),),
+            notes=(f"Keys are written key=value. `{prefix} help VERB` shows a verb's keys and examples.",),
+            more=(f"{prefix} train", f"{prefix} help train", f"{prefix} log"),
+        )
+    verb = load_verb(request.verb)
+    prefix = prefix.removeprefix("/") if verb.shell_only else prefix
+    keys = tuple((f"{key.name}={key.looks}", key.help) for key in verb.keys)
+    return Card(
+        title=f"{prefix} {verb.name} {verb.plain}".rstrip(),
+        headline=verb.summary,
+        tables=(Table(caption="Keys, each of which may be left out", header=("key", "what it is for"), rows=keys),)
+        if keys
+        else (),
+        notes=(
+            *([_SHELL_ONLY] if verb.shell_only else []),
+            *verb.notes,
+            "For example:\n" + "\n".join(f"  {prefix} {example}" for example in verb.examples),
+        ),
+    )
+
+
 def _key_lines(verb: Verb, keys: Sequence[Key]) -> list[str]:
     """Keys below each other; what they are for begins in the same column throughout a verb."""
     width = max(len(f"{key.name}={key.looks}") for key in verb.keys)
@@ -72,10 +108,14 @@ SHELL_OPTIONS = (
 
 
 def answer(desk: "Desk", request: Help) -> "Answer":
-    """The help, as it is read in a chat."""
+    """The help, as it is read in a chat or in a shell."""
     from bot.answers import text_answer
+    from shared.access import Source
 
-    return text_answer("help", help_text(request, prefix=desk.prefix, shell=desk.principal.sees_everything))
+    said = text_answer("help", help_text(request, prefix=desk.prefix, shell=desk.principal.sees_everything))
+    if desk.principal.source is Source.SLACK:
+        return replace(said, card=help_card(request, prefix=desk.prefix))
+    return said
 
 
 VERB = Verb(

@@ -10,9 +10,6 @@ from bot.verbs.history import dataset_in
 if TYPE_CHECKING:
     from bot.desk import Answer, Desk
 
-MOST_BOARDS = 3
-"""Other targets, splits and contents have boards of their own; so many are shown at once."""
-
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -30,18 +27,13 @@ def build(words: Words) -> Leaderboard:
 
 def answer(desk: "Desk", request: Leaderboard) -> "Answer":
     """A table for each board, the one with the newest run first."""
-    from bot.board import Standing, leaderboard_answer
-    from shared.log import boards
+    from bot.board import leaderboard_answer, standings
 
-    shown = []
     with desk.log.read() as connection:
-        dataset = boards.of_dataset(connection, desk.principal, request.dataset)
-        found = boards.boards(connection, desk.principal, dataset, target=request.target)
-        for board in found[:MOST_BOARDS]:
-            size, ranked = boards.ranking(connection, desk.principal, board, limit=request.limit)
-            compared = boards.comparisons(connection, desk.principal, ranked[0].id) if len(ranked) > 1 else []
-            shown.append(Standing(board, size, ranked, compared))
-    return leaderboard_answer(desk, request.dataset, shown, others=len(found) - len(shown), target=request.target)
+        shown, others = standings(
+            connection, desk.principal, request.dataset, target=request.target, limit=request.limit
+        )
+    return leaderboard_answer(desk, request.dataset, shown, others=others, target=request.target)
 
 
 VERB = Verb(

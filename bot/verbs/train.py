@@ -113,6 +113,9 @@ VERB = Verb(
             values.whole(least=0, most=2**31 - 1),
             _SPLIT,
         ),
+        Key(
+            "seeds", "N", "train so many seeds, from seed= on; scores are means", values.whole(least=2, most=20), _SPLIT
+        ),
         _choice("device", _DEVICES, "what it computes on; auto takes what is free first", _RUN),
         Key("name", "...", "a name for the run", values.title, _RUN),
     ),
@@ -121,6 +124,7 @@ VERB = Verb(
         "train churn.csv target=churned drop=customer_id model=mlp time=2m",
         "train prices.csv target=price task=regression sep=semicolon",
         "train visits.csv target=bought group=customer_id",
+        "train churn.csv model=gbdt seeds=5",
         "train sales.csv target=units time=day budget=5m loss=quantile quantile=0.9",
         "train prices.csv target=price model=mlp optimizer=sgd momentum=0.9 nesterov=yes schedule=cosine warmup=0.1",
     ),

@@ -57,8 +57,9 @@ def _facts(report: Report, about: About, title: str) -> dict[str, Any]:
     task = str(report.get("task", ""))
     kind, name = _TASKS.get(task, ("tabular-classification", "Tables"))
     scores = _scores(report, "test")
+    mean = f", mean of {_seeds(report)} seeds" if _seeds(report) else ""
     listed = [
-        {"type": metric, "value": value, "name": f"{metric} on the test rows"} for metric, value in scores.items()
+        {"type": metric, "value": value, "name": f"{metric} on the test rows{mean}"} for metric, value in scores.items()
     ]
     dataset = {"type": re.sub(r"[^A-Za-z0-9._-]+", "-", about.dataset).strip("-.") or "dataset", "name": about.dataset}
     if about.dataset_sha256:
@@ -83,6 +84,12 @@ def _details(report: Report, about: About) -> Iterator[str]:
     if report.get("choice"):
         yield f"- **Why this one:** {sentence(str(report['choice']))}"
     yield f"- **Seeds:** {report.get('seed', 'not recorded')} (training), {report.get('split_seed', 0)} (split)"
+    kept = report.get("kept")
+    if kept:
+        yield (
+            f"- **One of {_seeds(report)} seeds:** this model is that of seed {kept['seed']}, the best by "
+            f"{code(str(kept['by']))} on the validation rows; scores below are means over the seeds"
+        )
     if versions:
         yield f"- **Trained with:** {versions}, on {escape(str(plan.get('device', 'a CPU')))}"
     yield "- **File:** `model.onnx` takes the cells of a table as they stand in its file; it needs onnxruntime only"
@@ -111,9 +118,12 @@ def _factors(report: Report) -> Iterator[str]:
 
 def _metrics(report: Report) -> Iterator[str]:
     if report.get("headline"):
+        said = "Intervals are 95 % bootstrap intervals over the test rows."
+        if _seeds(report):
+            said = "Intervals are 95 % intervals of the mean over seeds, for the chance in seeds and in test rows."
         yield (
             f"Chosen by {code(str(report.get('chosen_by') or report['headline']))} on the validation rows; its "
-            f"headline is {code(str(report['headline']))}. Intervals are 95 % bootstrap intervals over the test rows."
+            f"headline is {code(str(report['headline']))}. {said}"
         )
         if report.get("positive_class") is not None:
             yield f"Precision, recall and F1 are those of the class {code(str(report['positive_class']))}."
@@ -144,12 +154,23 @@ def _training_data(report: Report, about: About) -> Iterator[str]:
 def _analyses(report: Report) -> Iterator[str]:
     intervals = (report.get("intervals") or {}).get("test") or {}
     test, baseline = _scores(report, "test"), _scores(report, "baseline")
+    sds = (report.get("sd") or {}).get("test") or {}
     rows = [
-        (code(name), number(value), interval(intervals.get(name)), number(baseline.get(name)))
+        (
+            code(name),
+            number(value),
+            *((number(sds.get(name)),) if sds else ()),
+            interval(intervals.get(name)),
+            number(baseline.get(name)),
+        )
         for name, value in test.items()
     ]
-    yield "On the test rows, beside a model without features:"
-    yield from table(("metric", "test", "95 % interval", "baseline"), rows)
+    over = f", means over {_seeds(report)} seeds" if sds else ""
+    yield f"On the test rows, beside a model without features{over}:"
+    yield from table(("metric", "test", *(("sd",) if sds else ()), "95 % interval", "baseline"), rows)
+    if report.get("kept"):
+        yield f"What follows is of the model of seed {report['kept']['seed']}."
+        yield ""
     if report.get("per_class"):
         yield "By class:"
         yield from records_table(report["per_class"], first="class", most=_MOST_CLASSES)
@@ -225,6 +246,11 @@ def _dealt(split: Mapping[str, Any]) -> str:
 def _scores(report: Report, part: str) -> dict[str, float]:
     met = (report.get("metrics") or {}).get(part) or {}
     return {name: value for name, value in met.items() if value is not None}
+
+
+def _seeds(report: Report) -> int:
+    """Of how many seeds the scores are the means; 0 where there is one model only."""
+    return sum(one.get("state") == "succeeded" for one in report.get("seeds") or ())
 
 
 def _kept(report: Report) -> dict[str, float]:

@@ -15,7 +15,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.errors import Problem
 from shared.events import AnyEvent, Cancelled, CheckpointSaved, EpochDone, Failed, Released, Started, Succeeded
-from shared.log import tables
+from shared.log import seeds, tables
 from shared.log.engine import now, one_at_a_time
 from shared.log.order import Group, count_slot_seconds, ranked, waits
 from shared.log.quotas import Limits
@@ -251,6 +251,8 @@ def _end(connection: Connection, attempt: Attempt, state: RunState, event: AnyEv
     _change(connection, attempt, state=state.value, ended_at=now(connection), lease_until=None, **values)
     _close(connection, attempt, state.value)
     append_event(connection, attempt.run, event)
+    reached = values.get("headline"), values.get("score")
+    seeds.tell_of_end(connection, attempt.run, state, reached=reached)
 
 
 def _close(connection: Connection, attempt: Attempt, outcome: str) -> None:

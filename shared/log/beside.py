@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.access import Principal
 from shared.log import tables
-from shared.log.engine import now
+from shared.log.engine import now, one_at_a_time
 from shared.log.runs import Run, visible_to
 
 CHAMPION = "champion"
@@ -86,8 +86,16 @@ def dataset_key(name: str) -> str:
 
 
 def promote(connection: Connection, run: Run, *, alias: str, why: str | None, by: str) -> Promotion:
-    """Give a run's model an alias of its dataset; what had it before stays in the history."""
-    made = Promotion(dataset_key(run.dataset_name or ""), alias, run.id, why, by, now(connection))
+    """Give a run's model an alias of its dataset; what had it before stays in the history.
+
+    A run that has the alias already is not given it again, unless another reason is told.
+    """
+    dataset = dataset_key(run.dataset_name or "")
+    moment = one_at_a_time(connection, "promote", run.team_id, dataset, alias)
+    has = _newest(connection, run.team_id, dataset, alias)
+    if has is not None and has.run == run.id and why in (None, has.why):
+        return has
+    made = Promotion(dataset, alias, run.id, why, by, moment)
     connection.execute(
         insert(tables.promotions).values(
             team_id=run.team_id, dataset=made.dataset, alias=alias, run_id=run.id, why=why, by=by, at=made.at
@@ -103,6 +111,13 @@ def promoted(connection: Connection, principal: Principal, alias: str, dataset: 
     newest = _visible(principal, named).order_by(promotions.id.desc()).limit(1)
     row = connection.execute(newest).first()
     return None if row is None else int(row.run_id)
+
+
+def _newest(connection: Connection, team_id: str, dataset: str, alias: str) -> Promotion | None:
+    promotions = tables.promotions.c
+    named = (promotions.team_id == team_id, promotions.dataset == dataset, promotions.alias == alias)
+    row = connection.execute(select(tables.promotions).where(*named).order_by(promotions.id.desc()).limit(1)).first()
+    return None if row is None else promotion_of(row)
 
 
 def promotions_of(connection: Connection, principal: Principal, dataset: str, *, most: int = 20) -> list[Promotion]:

@@ -97,8 +97,10 @@ def of_dataset(connection: Connection, principal: Principal, dataset: str) -> Of
 
 
 def history(connection: Connection, principal: Principal, dataset: OfDataset, *, limit: int) -> list[Run]:
-    """The newest runs on a dataset, newest first."""
-    mine = select(tables.runs.c.id).where(dataset.condition, visible_to(principal)).order_by(tables.runs.c.id.desc())
+    """The newest runs on a dataset, newest first; those of seeds are told by the run that they belong to."""
+    alone = tables.runs.c.seed_of.is_(None)
+    mine = select(tables.runs.c.id).where(dataset.condition, alone, visible_to(principal))
+    mine = mine.order_by(tables.runs.c.id.desc())
     numbers = list(connection.execute(dataset.hinted(mine).limit(limit)).scalars())
     return listed(connection, principal, conditions=[tables.runs.c.id.in_(numbers)], limit=limit)
 
@@ -107,8 +109,7 @@ def records(connection: Connection, principal: Principal, dataset: OfDataset) ->
     """The runs that were the best of their question when they ended, oldest first."""
     runs = tables.runs.c
     columns = (runs.id, runs.content_sha256, runs.dataset_sha256, runs.target, runs.split_sha256)
-    trained = [runs.kind == "train", runs.state == RunState.SUCCEEDED.value, runs.score.is_not(None)]
-    found = select(*columns, runs.headline, runs.score).where(dataset.condition, visible_to(principal), *trained)
+    found = select(*columns, runs.headline, runs.score).where(dataset.condition, visible_to(principal), *_ranked())
     best: dict[tuple[Any, ...], float] = {}
     reached = []
     for row in connection.execute(dataset.hinted(found).order_by(runs.id)):
@@ -172,8 +173,10 @@ def comparisons(connection: Connection, principal: Principal, run: int) -> list[
 
 
 def _ranked() -> list[ColumnElement[bool]]:
+    """A run with seeds stands for them: the luckiest of them would stand too high."""
     runs = tables.runs.c
-    return [runs.kind == "train", runs.state == RunState.SUCCEEDED.value, runs.score.is_not(None)]
+    trained = [runs.kind == "train", runs.state == RunState.SUCCEEDED.value, runs.score.is_not(None)]
+    return [*trained, runs.seed_of.is_(None)]
 
 
 def _same(column: ColumnElement[Any], value: str | None) -> ColumnElement[bool]:

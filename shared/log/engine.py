@@ -30,7 +30,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceEr
 
 from shared.errors import LmlError, unavailable
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0007"
 """The newest migration; a test holds it equal to the migrations folder."""
 
 _BUSY_S = 15

@@ -12,7 +12,7 @@ from datetime import datetime
 from statistics import median, quantiles
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
 from shared.log import tables
 from shared.log.engine import now
@@ -113,10 +113,11 @@ class _Past:
         return _Duration(tenths[0], median(seconds), tenths[-1])
 
     def _read(self, kind: str, length: str) -> list[tuple[int, float]]:
-        runs = tables.runs.c
+        runs, seeds = tables.runs.c, tables.runs.alias("seeds")
         rows = self._connection.execute(
             select(runs.dataset_size_bytes, runs.started_at, runs.ended_at)
             .where(runs.kind == kind, runs.length == length, runs.state == RunState.SUCCEEDED.value)
+            .where(~exists().where(seeds.c.seed_of == runs.id))  # what gathers others takes a moment
             .order_by(runs.id.desc())
             .limit(_PAST_RUNS)
         )

@@ -16,7 +16,7 @@ from shared.access import Principal
 from shared.errors import Problem, refused
 from shared.log import tables
 from shared.log.engine import now
-from shared.log.runs import Artifact, Run, artifacts_of, run_of
+from shared.log.runs import Artifact, Run, artifacts_of, run_of, visible_to
 from shared.log.states import ENDED
 
 REDACTED = "Forgotten with the dataset that it quoted."
@@ -110,6 +110,12 @@ def readers(connection: Connection, principal: Principal, sha256: str) -> list[R
     compared = select(parents.run_id).where(parents.parent_id.in_(read))
     asked = select(tables.runs).where(or_(runs.id.in_(read), (runs.kind == "compare") & runs.id.in_(compared)))
     return [run_of(row) for row in connection.execute(asked.order_by(runs.id))]
+
+
+def seen_among(connection: Connection, principal: Principal, numbers: Sequence[int]) -> set[int]:
+    """Those of some runs that this principal may see: erasing reaches the others too, telling of them does not."""
+    asked = select(tables.runs.c.id).where(tables.runs.c.id.in_(numbers), visible_to(principal))
+    return set(connection.execute(asked).scalars())
 
 
 def bury(  # noqa: PLR0913 - what a tombstone says, and what stays of the runs

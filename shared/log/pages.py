@@ -36,6 +36,13 @@ class ListedRun:
     requested_by: str
     headline: str | None
     score: float | None
+    seeds: int | None
+    """How many seeds the score is the mean of."""
+    seed: int | None
+    seed_of: int | None
+    """Its seed, and the run that it is a seed of."""
+    sd: float | None
+    """The standard deviation of the score over the seeds."""
     problem: str | None
     """The code of what went wrong."""
     created_at: datetime
@@ -61,12 +68,15 @@ def listed(connection: Connection, principal: Principal, query: Query) -> list[L
 def _lines(connection: Connection, numbers: Sequence[int]) -> list[ListedRun]:
     runs = tables.runs.c
     columns = (runs.id, runs.kind, runs.state, runs.name, runs.dataset_name, runs.spec, runs.requested_by)
-    rest = (runs.headline, runs.score, runs.problem, runs.created_at, runs.started_at, runs.ended_at)
+    rest = (runs.headline, runs.score, runs.problem, runs.created_at, runs.started_at, runs.ended_at, runs.seed_of)
     rows = {row.id: row for row in connection.execute(select(*columns, *rest).where(runs.id.in_(numbers)))}
-    return [_line(rows[number]) for number in numbers]
+    over_seeds = [row.id for row in rows.values() if row.spec.get("seeds") and row.score is not None]
+    spreads = select(runs.id, runs.result[("sd", "test")].label("sd")).where(runs.id.in_(over_seeds))
+    sds = {row.id: row.sd or {} for row in connection.execute(spreads)} if over_seeds else {}
+    return [_line(rows[number], sds.get(number, {})) for number in numbers]
 
 
-def _line(row: Any) -> ListedRun:
+def _line(row: Any, sds: Mapping[str, float | None]) -> ListedRun:
     spec = row.spec
     about = spec.get("runs") or ([spec["run"]] if isinstance(spec.get("run"), int) else [])
     return ListedRun(
@@ -79,6 +89,10 @@ def _line(row: Any) -> ListedRun:
         requested_by=row.requested_by,
         headline=row.headline,
         score=row.score,
+        seeds=spec.get("seeds"),
+        seed=None if row.seed_of is None else spec.get("seed"),
+        seed_of=row.seed_of,
+        sd=sds.get(row.headline),
         problem=(row.problem or {}).get("code"),
         created_at=row.created_at,
         started_at=row.started_at,
@@ -123,14 +137,17 @@ def curves(connection: Connection, run: int) -> Mapping[str, list[tuple[int, flo
 
 
 def related(connection: Connection, principal: Principal, run: Run) -> tuple[list[Related], list[Related]]:
-    """The runs that a run was made from, and the newest that were made from it, as far as they are seen."""
+    """The runs that a run was made from, and the newest that were made from it, as far as they are seen; its seeds, and
+    the run that it is a seed of, are not among them.
+    """
     runs, links = tables.runs.c, tables.run_parents.c
     columns = (runs.id, runs.kind, runs.state)
     before = [number for number in (run.resumes, run.retries, run.replays) if number is not None]
-    parents = select(links.parent_id).where(links.run_id == run.id)
+    parents = select(links.parent_id).where(links.run_id == run.id, links.parent_id != (run.seed_of or 0))
     above = select(*columns).where(or_(runs.id.in_(parents), runs.id.in_(before)), visible_to(principal))
     children = select(links.run_id).where(links.parent_id == run.id)
-    below = select(*columns).where(runs.id.in_(children), visible_to(principal))
+    seed = runs.seed_of == run.id
+    below = select(*columns).where(runs.id.in_(children), or_(runs.seed_of.is_(None), ~seed), visible_to(principal))
     return _related(connection, above), _related(connection, below)
 
 
@@ -170,12 +187,16 @@ def lines_of_dataset(
 ) -> list[ListedRun]:
     """The newest runs on a dataset, newest first."""
     runs = tables.runs.c
-    newest = select(runs.id).where(dataset.condition, visible_to(principal)).order_by(runs.id.desc()).limit(limit)
+    alone = runs.seed_of.is_(None)
+    newest = (
+        select(runs.id).where(dataset.condition, alone, visible_to(principal)).order_by(runs.id.desc()).limit(limit)
+    )
     return _lines(connection, list(connection.execute(dataset.hinted(newest)).scalars()))
 
 
 def count_of_dataset(connection: Connection, principal: Principal, dataset: OfDataset) -> int:
-    """How many runs on a dataset are seen."""
-    counted = select(func.count()).select_from(tables.runs).where(dataset.condition, visible_to(principal))
+    """How many runs on a dataset are seen, seeds not counted."""
+    alone = tables.runs.c.seed_of.is_(None)
+    counted = select(func.count()).select_from(tables.runs).where(dataset.condition, alone, visible_to(principal))
     number: int = connection.execute(dataset.hinted(counted)).scalar_one()
     return number

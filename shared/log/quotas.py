@@ -75,7 +75,7 @@ def require_place(
     problems: list[Problem] = []
     frees_in_s: float | None = None
     if quota.max_waiting is not None:
-        waiting = _count(connection, team_id, requested_by, RunState.PREPARING, RunState.QUEUED)
+        waiting = _waiting(connection, team_id, requested_by)
         if waiting + runs > quota.max_waiting:
             asked = "" if runs == 1 else f", and {runs} more were asked for"
             problems.append(
@@ -135,12 +135,13 @@ def _gpu_times(
     return [(max(start, since), min(end or moment, moment)) for start, end in rows]
 
 
-def _count(connection: Connection, team_id: str, requested_by: str, *states: RunState) -> int:
+def _waiting(connection: Connection, team_id: str, requested_by: str) -> int:
+    """The places that are taken: one for each run that waits, and those that the seeds of a coming run will need."""
     runs = tables.runs.c
-    number: int = connection.execute(
-        select(func.count()).where(_of(runs, team_id, requested_by), runs.state.in_([state.value for state in states]))
-    ).scalar_one()
-    return number
+    mine = _of(runs, team_id, requested_by)
+    number: int = connection.execute(select(func.count()).where(mine, runs.state == RunState.QUEUED.value)).scalar_one()
+    coming = connection.execute(select(runs.spec).where(mine, runs.state == RunState.PREPARING.value)).scalars()
+    return number + sum(int(spec.get("seeds") or 1) for spec in coming)
 
 
 def _of(columns: object, team_id: str, requested_by: str) -> ColumnElement[bool]:

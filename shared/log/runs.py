@@ -12,13 +12,14 @@ from sqlalchemy.exc import IntegrityError
 from shared.access import Principal, Source, Visibility
 from shared.errors import Problem, refused
 from shared.events import EVENT, AnyEvent, Cancelled, CancelRequested, Failed, PriorityChanged, Queued
-from shared.log import tables
+from shared.log import seeds, tables
 from shared.log.engine import now
+from shared.log.happened import append_event, write_event
 from shared.log.states import ENDED, WAITING, RunState
-from shared.specs import SPEC, SPEC_TYPES, AnySpec, Device
+from shared.specs import SPEC, SPEC_TYPES, AnySpec, Device, seeds_of
 from shared.work import Length, Priority, device_of, length_of
 
-__all__ = ["ENDED", "WAITING", "Artifact", "NewRun", "Run", "RunState"]
+__all__ = ["ENDED", "WAITING", "Artifact", "NewRun", "Run", "RunState", "append_event", "write_event"]
 
 
 MOST_NUMBER = 2**31 - 1
@@ -81,11 +82,18 @@ class Run(BaseModel):
     """The headline metric on the test rows."""
     replays: int | None = None
     """The run that this one does again, as its log says."""
+    seed_of: int | None = None
+    """The run of which this one is a seed."""
     problem: Problem | None = None
     created_at: datetime
     queued_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def seeds(self) -> range | None:
+        """The seeds that are trained for it, a run for each; None for a run that trains by itself."""
+        return seeds_of(self.spec)
 
 
 class Artifact(BaseModel):
@@ -181,18 +189,22 @@ def of_trigger(connection: Connection, team_id: str, trigger_id: str | None) -> 
 def queue(
     connection: Connection, run: int, *, dataset_sha256: str | None = None, dataset_size_bytes: int | None = None
 ) -> bool:
-    """Let a prepared run wait for a worker; False when it is not preparing any more (it was cancelled)."""
+    """Let a prepared run wait for a worker, or for its seeds, which do; False when it is not preparing any more (it was
+    cancelled).
+    """
     runs = tables.runs.c
     preparing = and_(runs.id == run, runs.state == RunState.PREPARING.value)
-    spec: Any = connection.execute(select(runs.spec).where(preparing)).scalar_one_or_none()
-    if spec is None:
+    stored: Any = connection.execute(select(runs.spec).where(preparing)).scalar_one_or_none()
+    if stored is None:
         return False
+    spec = SPEC.validate_python(stored)
+    wanted = seeds_of(spec)
     moved = connection.execute(
         update(tables.runs)
         .where(preparing)
         .values(
-            state=RunState.QUEUED.value,
-            length=length_of(SPEC.validate_python(spec), dataset_size_bytes=dataset_size_bytes).value,
+            state=(RunState.QUEUED if wanted is None else RunState.GATHERING).value,
+            length=length_of(spec, dataset_size_bytes=dataset_size_bytes).value,
             dataset_sha256=dataset_sha256,
             dataset_size_bytes=dataset_size_bytes,
             queued_at=now(connection),
@@ -202,22 +214,37 @@ def queue(
     )
     if moved.rowcount == 0:
         return False
-    append_event(connection, run, Queued())
+    if wanted is None:
+        append_event(connection, run, Queued())
+    else:
+        seeds.sow(connection, run, spec)
     return True
 
 
 def fail_waiting(connection: Connection, run: int, problem: Problem) -> bool:
-    """End a run that no worker has as failed; False when one has it or it has ended."""
-    return _end_waiting(connection, run, RunState.FAILED, Failed(problem=problem), problem)
+    """End a run that no worker has as failed, and stop its seeds; False when one has it or it has ended."""
+    left = seeds.hold(connection, run)
+    if not _end_waiting(connection, run, RunState.FAILED, Failed(problem=problem), problem):
+        return False
+    for seed in left:
+        _cancel(connection, seed, by=f"run {run}")
+    return True
 
 
 def cancel(connection: Connection, run: int, *, by: str) -> RunState:
-    """Cancel a waiting run at once, or ask its worker to stop; returns the state that the run is in now.
+    """Cancel a waiting run at once, or ask its worker to stop, its seeds likewise; returns the state that it is in now.
 
     A run that has ended stays as it is.
     """
-    # Held, for between two looks a worker may give the run back.
-    connection.execute(select(tables.runs.c.id).where(tables.runs.c.id == run).with_for_update())
+    left = seeds.hold(connection, run)  # for between two looks a worker may give one back
+    state = _cancel(connection, run, by=by)
+    for seed in left:
+        _cancel(connection, seed, by=by)
+    return state
+
+
+def _cancel(connection: Connection, run: int, *, by: str) -> RunState:
+    """The same of a run that is held."""
     if _end_waiting(connection, run, RunState.CANCELLED, Cancelled(), None):
         return RunState.CANCELLED
     asked = connection.execute(
@@ -236,16 +263,19 @@ def cancel(connection: Connection, run: int, *, by: str) -> RunState:
 
 
 def change_priority(connection: Connection, run: int, priority: Priority, *, by: str) -> bool:
-    """Put a run that waits into another class; False when it waits no more."""
+    """Put a run that waits into another class, and its seeds that wait; False when it waits no more."""
     runs = tables.runs.c
-    changed = connection.execute(
-        update(tables.runs)
-        .where(runs.id == run, runs.state.in_([waiting.value for waiting in WAITING]))
-        .values(priority=priority.value)
-    )
-    if changed.rowcount:
-        append_event(connection, run, PriorityChanged(priority=priority.word, by=by))
-    return bool(changed.rowcount)
+    changed = False
+    for number in (*seeds.hold(connection, run), run):
+        waits = connection.execute(
+            update(tables.runs)
+            .where(runs.id == number, runs.state.in_([waiting.value for waiting in WAITING]))
+            .values(priority=priority.value)
+        )
+        changed = bool(waits.rowcount)
+        if changed:
+            append_event(connection, number, PriorityChanged(priority=priority.word, by=by))
+    return changed
 
 
 def _end_waiting(connection: Connection, run: int, state: RunState, event: AnyEvent, problem: Problem | None) -> bool:
@@ -257,25 +287,8 @@ def _end_waiting(connection: Connection, run: int, state: RunState, event: AnyEv
     if ended.rowcount == 0:
         return False
     append_event(connection, run, event)
+    seeds.tell_of_end(connection, run, state)
     return True
-
-
-def append_event(connection: Connection, run: int, event: AnyEvent) -> int:
-    """Number an event and write it; the caller has made sure that it may."""
-    number: int = connection.execute(
-        update(tables.runs)
-        .where(tables.runs.c.id == run)
-        .values(last_event=tables.runs.c.last_event + 1)
-        .returning(tables.runs.c.last_event)
-    ).scalar_one()
-    write_event(connection, run, number, event, at=now(connection))
-    return number
-
-
-def write_event(connection: Connection, run: int, number: int, event: AnyEvent, *, at: datetime) -> None:
-    """Write an event under a number that the caller has just taken from its run."""
-    body = event.model_dump(mode="json")
-    connection.execute(insert(tables.events).values(run_id=run, number=number, at=at, kind=event.kind, body=body))
 
 
 def visible_to(principal: Principal) -> ColumnElement[bool]:

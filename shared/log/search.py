@@ -155,6 +155,8 @@ def _plain_conditions(connection: Connection, query: Query) -> list[ColumnElemen
         conditions.append(runs.id <= min(query.last, MOST_NUMBER))
     if query.since is not None:
         conditions.append(_since(connection, query.since))
+    if query.hides_seeds:
+        conditions.append(runs.seed_of.is_(None))
     return conditions
 
 
@@ -171,6 +173,8 @@ def _looked_up(
         yield _own(runs.state.in_(query.states))
     if query.name is not None:
         yield _own(runs.name == query.name)
+    if query.parent is not None:
+        yield _own(runs.seed_of == min(query.parent, MOST_NUMBER))
     for tag in query.tags:
         tagged = select(tags.run_id).where(tags.tag == tag)
         yield runs.id.in_(tagged), tagged

@@ -7,6 +7,7 @@ class RunState(StrEnum):
     """Where a run stands."""
 
     PREPARING = "preparing"  # written; its dataset is on the way into the store
+    GATHERING = "gathering"  # its seeds are trained, a run for each; it waits for them
     QUEUED = "queued"  # waits for a worker
     RUNNING = "running"  # a worker has it, under a lease
     SUCCEEDED = "succeeded"  # ended well
@@ -20,4 +21,5 @@ class RunState(StrEnum):
 
 
 ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
-WAITING = (RunState.PREPARING, RunState.QUEUED)
+WAITING = (RunState.PREPARING, RunState.GATHERING, RunState.QUEUED)
+"""No worker has it."""

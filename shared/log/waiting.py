@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, exists, or_, select, update
 
 from shared.access import Source
 from shared.errors import Problem
@@ -37,12 +37,21 @@ def longer_than(connection: Connection, *, seconds: float) -> list[tuple[int, De
 
 
 def end_late(connection: Connection) -> list[int]:
-    """End the waiting runs whose deadline has passed; returns their numbers."""
-    runs, moment = tables.runs.c, now(connection)
+    """End the waiting runs whose deadline has passed; returns their numbers.
+
+    A run with seeds waits for these, which have the same deadline, and is done with those that began in time.
+    """
+    runs, moment, seeds = tables.runs.c, now(connection), tables.runs.alias("seeds")
     late = connection.execute(
         select(runs.id, runs.deadline_at)
-        .where(runs.state.in_([state.value for state in WAITING]), runs.deadline_at < moment)
+        .where(
+            runs.state.in_([state.value for state in WAITING]),
+            runs.deadline_at < moment,
+            ~exists().where(seeds.c.seed_of == runs.id),
+        )
+        .order_by(runs.id)
         .limit(_AT_ONCE)
+        .with_for_update(skip_locked=True, of=tables.runs)  # all before the runs of which some are seeds
     ).all()
     return [row.id for row in late if fail_waiting(connection, row.id, _late(row.deadline_at.isoformat()))]
 
@@ -76,7 +85,7 @@ def tell_worker_missing(connection: Connection) -> list[int]:
     if not lonely:
         return []
     rows = connection.execute(
-        select(runs.id, runs.device, runs.length)
+        select(runs.id, runs.device, runs.length, runs.seed_of)
         .where(
             runs.state == RunState.QUEUED.value,
             runs.notice.is_(None),
@@ -88,6 +97,12 @@ def tell_worker_missing(connection: Connection) -> list[int]:
     for row in rows:
         connection.execute(update(tables.runs).where(runs.id == row.id).values(notice="worker_missing"))
         append_event(connection, row.id, WorkerMissing(device=row.device, length=row.length))
+    for row in {
+        row.seed_of: row for row in rows if row.seed_of is not None
+    }.values():  # its card is the one that is read
+        untold = and_(runs.id == row.seed_of, runs.notice.is_(None))
+        if connection.execute(update(tables.runs).where(untold).values(notice="worker_missing")).rowcount:
+            append_event(connection, row.seed_of, WorkerMissing(device=row.device, length=row.length))
     return [row.id for row in rows]
 
 

@@ -67,7 +67,7 @@ def test_a_bot_that_comes_later_catches_up(
     first = start_bot()
     first.type("train churn.csv model=linear time=10s", trigger="same")
     until(lambda: len(slack.posted()) == 1)
-    assert "written already" in first.type("train churn.csv model=linear time=10s", trigger="same")[1]
+    assert "is that already" in first.type("train churn.csv model=linear time=10s", trigger="same")[1]
     first.process.stop()
     start_worker()
     second = start_bot()
@@ -80,7 +80,7 @@ def test_the_bot_answers_what_cannot_be_queued(slack: Any, start_bot: Callable[[
     """Paths, wrong words and wrong signatures have their answers; only what was written has a card."""
     bot = start_bot()
     assert bot.type("train churn.csv", secret="wrong")[0] == 401
-    assert "Did you mean `train`?" in bot.type("trian churn.csv")[1]
+    assert "Did you mean “train”?" in json.loads(bot.type("trian churn.csv")[1])["text"]
     assert "is recorded as failed" in bot.type("train ../../etc/passwd")[1]
     until(lambda: len(slack.posted()) == 1)
     assert "is outside of them" in slack.posted()[0]["text"]

@@ -106,6 +106,9 @@ def test_an_alias_is_typed_where_a_run_is_asked(ask: Ask, desk: Desk, log: Log) 
     """`champion:churn` is the run that was promoted last, in every verb; the spec that is written has its number."""
     first, second = trained(log, 0.8), trained(log, 0.9)
     assert ask(f"promote {first}").card.headline == f"champion:churn is run {first} now."
+    assert ask(f"promote {first}").card.headline == f"champion:churn is run {first} already."
+    with log.read() as connection:
+        assert len(beside.promotions_of(connection, desk.principal, "churn")) == 1
     met = ask(f"promote {second} why='better by ten points'", EVE)
     assert met.card.headline == f"champion:churn is run {second} now; it was run {first}."
     assert {name: met.envelope[name] for name in ("run", "before", "alias", "dataset", "why", "by")} == {

@@ -75,7 +75,7 @@ def undisturbed(stage: Stage) -> dict[str, str]:
     return files
 
 
-@pytest.mark.parametrize("deaths", DEATHS)
+@pytest.mark.parametrize("deaths", ["workers", pytest.param("processes", marks=pytest.mark.chaos)])
 def test_whatever_dies_under_a_run_costs_it_time_only(stage: Stage, undisturbed: dict[str, str], deaths: str) -> None:
     """Each fault ends the attempt that it is aimed at, or none, and the next one goes on from the checkpoint."""
     stage.wait_until_ready()  # else one run trains on, perhaps to its end, while the other waits for a worker

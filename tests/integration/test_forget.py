@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bot.desk import Answer, Desk
 from bot.grammar import parse
 from shared import forgetting, submission
-from shared.access import Principal, Source, authorize
+from shared.access import Principal, Role, Source, authorize
 from shared.blobs import BlobStore
 from shared.errors import Problem, RefusedWords
 from shared.events import DatasetRead
@@ -25,7 +25,7 @@ from shared.specs import AnySpec, CompareSpec, DescribeSpec, EvaluateSpec, Predi
 from shared.submission import Submission
 
 SHELL = Principal(team_id="local", user_id="ada", source=Source.SHELL)
-SLACK = Principal(team_id="local", user_id="U0EVE", source=Source.SLACK, channel_id="C1")
+SLACK = Principal(team_id="local", user_id="U0EVE", source=Source.SLACK, channel_id="C1", role=Role.TRAINER)
 SECRET = "Florence-Nightingale"
 REPORT: dict[str, Any] = {
     "kind": "train",
@@ -271,13 +271,13 @@ def test_what_cannot_be_forgotten_is_refused(desk: Desk) -> None:
 
 
 def test_only_admins_forget(desk: Desk) -> None:
-    """A shell may, and from Slack those whom LML_ADMINS names; they reach the runs of their team only."""
+    """A shell may, and from Slack admins; they reach the runs of their team only."""
     authorize(SHELL, "forget")
-    authorize(replace(SLACK, admin=True), "forget")
-    with pytest.raises(RefusedWords, match="is for admins") as met:
+    authorize(replace(SLACK, role=Role.ADMIN), "forget")
+    with pytest.raises(RefusedWords, match="needs the role admin") as met:
         authorize(SLACK, "forget", owner="U0EVE")
     assert met.value.code == "not_allowed"
     trained(desk)
-    stranger = replace(desk, principal=replace(SLACK, admin=True, team_id="T2"))
+    stranger = replace(desk, principal=replace(SLACK, role=Role.ADMIN, team_id="T2"))
     with pytest.raises(RefusedWords, match="No run has read"):
         said(stranger, "forget", "churn.csv")

@@ -16,7 +16,7 @@ from sqlalchemy import CheckConstraint, UniqueConstraint, inspect, text
 
 from shared.access import Principal, Source
 from shared.errors import ServiceUnavailable
-from shared.log import runs, tables
+from shared.log import chat_tables, runs, tables
 from shared.log.engine import SCHEMA_REVISION, Log, open_log
 from shared.log.migrate import configuration, upgrade
 from shared.specs import TrainSpec
@@ -55,7 +55,7 @@ def test_a_first_start_brings_every_table(log_url: str) -> None:
     """Opening a log on an empty database makes all of its tables, and opening it again changes nothing."""
     log = open_log(log_url)
     assert revision_of(log) == SCHEMA_REVISION
-    assert tables_of(log) == set(tables.metadata.tables)
+    assert tables_of(log) == set(chat_tables.metadata.tables)
     log.migrate()
     assert revision_of(log) == SCHEMA_REVISION
 
@@ -64,9 +64,10 @@ def test_the_tables_are_what_the_code_says(log: Log) -> None:
     """After all migrations nothing is left to change: the migrations and `shared.log.tables` say the same."""
     with log.read() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": tables.metadata}
+            connection,
+            opts={"compare_type": True, "compare_server_default": True, "target_metadata": chat_tables.metadata},
         )
-        assert compare_metadata(context, tables.metadata) == []
+        assert compare_metadata(context, chat_tables.metadata) == []
 
 
 def test_checks_and_keys_are_what_the_code_says(log: Log) -> None:
@@ -101,7 +102,7 @@ def test_every_migration_goes_up_and_down(log_url: str) -> None:
             command.downgrade(configuration(connection), below)
     assert tables_of(log) == set()
     log.migrate()
-    assert tables_of(log) == set(tables.metadata.tables)
+    assert tables_of(log) == set(chat_tables.metadata.tables)
 
 
 def test_a_migration_that_breaks_leaves_nothing(log_url: str) -> None:
@@ -118,7 +119,7 @@ def test_a_migration_that_breaks_leaves_nothing(log_url: str) -> None:
     assert tables_of(log) == set()
     assert revision_of(log) is None
     log.migrate()
-    assert tables_of(log) == set(tables.metadata.tables)
+    assert tables_of(log) == set(chat_tables.metadata.tables)
 
 
 def hold(gate: Any) -> None:
@@ -139,7 +140,7 @@ def test_parallel_first_starts(log_url: str) -> None:
         starts = [pool.submit(first_start, log_url) for _ in range(4)]
         assert {start.result(timeout=120) for start in starts} == {SCHEMA_REVISION}
     log = Log(log_url)
-    assert tables_of(log) == set(tables.metadata.tables)
+    assert tables_of(log) == set(chat_tables.metadata.tables)
     with log.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one() == 1
 
@@ -176,7 +177,7 @@ def test_a_log_of_a_later_version_is_left_alone(log: Log, log_url: str) -> None:
         f"The tables at {log.address} are at a revision that this LML, at {SCHEMA_REVISION}, does not know. "
         "Use the version of LML that made them, or a newer one."
     )
-    assert tables_of(log) == set(tables.metadata.tables)
+    assert tables_of(log) == set(chat_tables.metadata.tables)
 
 
 def test_rows_of_the_first_tables_stay(log_url: str) -> None:

@@ -27,6 +27,7 @@ from shared.log.attempts import Outcome
 from shared.log.engine import Log, now, open_log
 from shared.log.runs import Artifact, NewRun
 from shared.settings import Settings, load_settings
+from shared.specs import TrainSpec
 
 
 @pytest.fixture
@@ -327,3 +328,31 @@ def test_an_address_that_is_none_is_refused(uri: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("LML_MLFLOW_TRACKING_URI", uri)
     with pytest.raises(RefusedWords, match="LML_MLFLOW_TRACKING_URI"):
         load_settings()
+
+
+def test_seeds_stand_below_their_run(log: Log, mlflow: FakeMlflow, mirror: MlflowMirror) -> None:
+    """As nested runs, whichever ends first; in the end their run is told with its means, spreads and tags."""
+    spec = TrainSpec(dataset="a.csv", seeds=2, name="March")
+    parent = queued(log, replace(NEW, spec=spec))
+    first = claimed(log)
+    with log.write() as connection:
+        attempts.succeed(
+            connection, first, Outcome(result={"metrics": {"test": {"r2": 0.5}}}, metrics={}, artifacts=[])
+        )
+    assert told(mirror) == 1
+    above = mlflow.run(f"T1/{parent}")
+    assert (above["info"]["status"], above["tags"].get("lml.content_sha256")) == ("RUNNING", None)
+    second, gathering = claimed(log), {"metrics": {"test": {"r2": 0.5}}, "sd": {"test": {"r2": 0.02}}}
+    with log.write() as connection:
+        attempts.fail(connection, second, PROBLEM)
+    last = claimed(log)
+    result = {**gathering, "dataset": {"content_sha256": "c" * 64}}
+    with log.write() as connection:
+        attempts.succeed(connection, last, Outcome(result=result, metrics={}, artifacts=[]))
+    assert told(mirror) == 2
+    assert len(mlflow.runs) == 3
+    above = mlflow.run(f"T1/{parent}")
+    assert (above["info"]["status"], above["tags"]["lml.content_sha256"]) == ("FINISHED", "c" * 64)
+    assert {(key, value) for key, _, _, value in above["metrics"]} == {("test.r2", 0.5), ("test.r2.sd", 0.02)}
+    for attempt in (first, second):
+        assert mlflow.run(f"T1/{attempt.run}")["tags"]["mlflow.parentRunId"] == above["info"]["run_id"]

@@ -145,6 +145,7 @@ class FakeMlflow:
         if len(params) > 100 or len(metrics) > 1_000:
             raise _No("INVALID_PARAMETER_VALUE")
         run = self.runs[asked["run_id"]]
+        run["tags"] |= {tag["key"]: tag["value"] for tag in asked.get("tags", [])}
         for param in params:
             known = run["params"].setdefault(param["key"], param["value"])
             if known != param["value"] or not _NAME.match(param["key"]) or len(param["value"]) > 6_000:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
-from shared.access import Principal, Source
+from shared.access import Principal, Role, Source
 from shared.errors import Problem
 from shared.events import EpochDone
 from shared.log import attempts, runs, tables
@@ -22,7 +22,7 @@ T = TypeVar("T")
 PROCESSES = get_context("forkserver")  # each a process of its own, with the imports done once
 PROCESSES.set_forkserver_preload(["pytest", "bot.submit", "sqlalchemy.dialects.sqlite", "shared.log.attempts"])
 
-ADA = Principal(team_id="T1", user_id="U0ADA", source=Source.SLACK, channel_id="C1")
+ADA = Principal(team_id="T1", user_id="U0ADA", source=Source.SLACK, channel_id="C1", role=Role.TRAINER)
 SHELL = Principal(team_id="local", user_id="ada", source=Source.SHELL)
 NEW = NewRun(spec=TrainSpec(dataset="a.csv"), words="train a.csv", principal=ADA)
 PROBLEM = Problem("target_missing", "There is no column `x`.", "Name one that is there.")

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.cards import Card, Step, StepState, Table, run_card
+from bot.slack.buttons import run_buttons
 from shared.access import Source, Visibility
 from shared.errors import Problem
-from shared.events import AnyEvent, DatasetRead, EpochDone, Queued, Stage, StageStarted, Started
+from shared.events import AnyEvent, DatasetRead, EpochDone, Queued, SeedEnded, SeedsQueued, Stage, StageStarted, Started
 from shared.log.forecast import Forecast
 from shared.log.runs import Artifact, Run, RunState
-from shared.specs import CompareSpec, TrainSpec
+from shared.specs import AnySpec, CompareSpec, DescribeSpec, EvaluateSpec, TrainSpec
 
 BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 READ = DatasetRead(
@@ -27,6 +28,24 @@ EVENTS: list[AnyEvent] = [
     READ,
     StageStarted(stage=Stage.TRAIN),
     EpochDone(model="mlp", epoch=12, epochs=40, train_loss=0.41, validation_loss=0.4382, eta_s=38.0),
+]
+CURVE: list[AnyEvent] = [
+    *EVENTS[:-1],
+    *(
+        EpochDone(
+            model="mlp",
+            epoch=epoch,
+            epochs=40,
+            train_loss=round(0.2 + 0.5 / epoch, 4),
+            validation_loss=round(0.31 + 0.42 / epoch + (0.002 * (epoch - 24) if epoch > 24 else 0.0), 4),
+        )
+        for epoch in range(1, 41)
+    ),
+]
+"""Forty epochs, of which the 24th is the best."""
+SEEDS: list[AnyEvent] = [
+    SeedsQueued(seeds=(0, 1, 2), runs=(43, 44, 45)),
+    SeedEnded(run=43, seed=0, state="succeeded", ended=1, of=3, metric="roc_auc", score=0.9012),
 ]
 METRICS = {
     "test": {"accuracy": 0.8512, "f1": 0.7431, "roc_auc": 0.9012, "log_loss": 0.3391},
@@ -79,12 +98,64 @@ def sample_cards() -> dict[str, Card]:
         ),
         "running": run_card(_run(RunState.RUNNING), EVENTS, prefix="/lml"),
         "succeeded": run_card(_run(RunState.SUCCEEDED, result=RESULT), EVENTS, files, prefix="/lml"),
-        "measured": run_card(_run(RunState.SUCCEEDED, result=MEASURED), EVENTS, files, prefix="/lml"),
+        "measured": run_card(_run(RunState.SUCCEEDED, result=MEASURED), CURVE, files, prefix="/lml"),
         "failed": run_card(_run(RunState.FAILED, problem=problem), EVENTS[:3], prefix="/lml"),
         "cancelled": run_card(_run(RunState.CANCELLED), EVENTS, prefix="/lml"),
         "compare": run_card(_compare(), [Queued(), Started(attempt=1, worker="w1")], prefix="/lml"),
+        "describe": run_card(_describe(), EVENTS[:4], prefix="/lml"),
+        "seeds": run_card(_seeds(), SEEDS, prefix="/lml"),
         "hostile": hostile_card(),
     }
+
+
+def sample_buttons() -> dict[str, Any]:
+    """The buttons below a sample, by the same names."""
+    states = {
+        "queued": RunState.QUEUED,
+        "running": RunState.RUNNING,
+        "seeds": RunState.GATHERING,
+        "succeeded": RunState.SUCCEEDED,
+        "measured": RunState.SUCCEEDED,
+        "failed": RunState.FAILED,
+        "cancelled": RunState.CANCELLED,
+    }
+    found = {name: run_buttons(_run(state)) for name, state in states.items()}
+    return {**found, "compare": run_buttons(_compare()), "describe": run_buttons(_describe())}
+
+
+def hostile_result(kind: str) -> Card:
+    """The card of a run on a file whose columns, classes and name would mention and link, if they could."""
+    bad = "<!channel> <@U0EVE> <http://evil|fine> *b* `c`"
+    read = READ.model_copy(update={"target": bad, "inferred": (bad,), "warnings": (f"`{bad}` was left out.",)})
+    column = {"name": bad, "kind": "category", "reason": bad, "used": True, "missing": 1, "missing_share": 0.5}
+    slice_ = {"slice": bad, "rows": 9, "value": 0.1, "difference": -0.1, "interval": [0.0, 0.2]}
+    drift = {"column": bad, "drift": "strong", "psi": 0.5, "ks": 0.2, "p_corrected": 0.001}
+    result = {
+        **MEASURED,
+        "verdict": bad,
+        "classes": [bad, "x"],
+        "per_class": [{"class": bad, "support": 9, "precision": 0.5, "recall": 0.5, "f1": 0.5, "roc_auc": 0.5}],
+        "coefficients": [{"feature": bad, "weight": 1.0, "class": bad}],
+        "dataset": {"rows": 3, "columns": 1},
+        "dialect": {"delimiter": ",", "encoding": bad, "has_header": True},
+        "columns": [column],
+        "target": bad,
+        "slices": {"metric": "accuracy", "looked_at": 3, "worst": [slice_]},
+        "drift": {"columns": [drift]},
+        "rows_scored": 9,
+    }
+    spec: AnySpec = TrainSpec(dataset=bad, name=bad)
+    if kind == "describe":
+        spec = DescribeSpec(dataset=bad)
+    elif kind == "compare":
+        spec, result = CompareSpec(runs=(41, 42), dataset=bad), {**(_compare().result or {}), "sentence": bad}
+        result["spec_differences"] = {"drop": {"41": [bad], "42": None}}
+    elif kind == "evaluate":
+        spec = EvaluateSpec(run=42, dataset=bad)
+    changes = {"kind": kind, "spec": spec, "name": bad, "dataset_name": bad, "result": result}
+    run = _run(RunState.SUCCEEDED).model_copy(update=changes)
+    files = [Artifact(name=f"{bad}.csv", sha256="0" * 64, size_bytes=10)]
+    return run_card(run, [*CURVE[:3], read, *CURVE[4:]], files, prefix="/lml")
 
 
 def hostile_card() -> Card:
@@ -128,6 +199,31 @@ def _run(state: RunState, **more: Any) -> Run:
         ended_at=BEGAN + timedelta(seconds=65) if ended else None,
         **more,
     )
+
+
+def _seeds() -> Run:
+    return _run(RunState.GATHERING).model_copy(update={"spec": TrainSpec(dataset="churn.csv", seeds=3)})
+
+
+def _describe() -> Run:
+    columns = [
+        {"name": name, "kind": kind, "reason": why, "used": used, "missing": missing, "missing_share": missing / 3_000}
+        for name, kind, why, used, missing in (
+            ("customer_id", "id", "every value differs", False, 0),
+            ("age", "number", "all 2,988 cells are numbers", True, 12),
+            ("plan", "category", "3 different values", True, 0),
+        )
+    ]
+    target = {**columns[2], "name": "churned", "reason": "2 different values", "target": True}
+    result = {
+        "dataset": {"rows": 3_000, "columns": 4},
+        "dialect": {"encoding": "utf-8", "delimiter": ",", "has_header": True},
+        "target": "churned",
+        "task": "binary",
+        "columns": [*columns, target],
+    }
+    changes = {"id": 44, "kind": "describe", "spec": DescribeSpec(dataset="churn.csv"), "result": result}
+    return _run(RunState.SUCCEEDED).model_copy(update=changes)
 
 
 def _compare() -> Run:

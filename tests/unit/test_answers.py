@@ -11,7 +11,7 @@ from bot.answers import envelope, run_envelope, text_answer
 from bot.desk import Answer, Desk
 from bot.grammar import parse
 from bot.terminal.screen import problem_envelope
-from shared.access import Principal, Source
+from shared.access import Principal, Role, Source
 from shared.blobs import BlobStore
 from shared.errors import Problem, RefusedWords, refused, unavailable
 from shared.log import attempts, runs
@@ -22,11 +22,11 @@ from shared.settings import Settings
 from shared.specs import AnySpec, CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec, TrainSpec
 
 PROMISED = {"run", "kind", "state", "artifacts", "error"}
-OF_A_RUN = PROMISED | {"name", "words", "attempts", "priority", "device", "timing_s"}
+OF_A_RUN = PROMISED | {"name", "words", "attempts", "seed_of", "priority", "device", "timing_s"}
 BESIDE = {"tags", "notes", "aliases"}
 """What `show` adds: it stands beside the run."""
 SHELL = Principal(team_id="local", user_id="ada", source=Source.SHELL)
-SLACK = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel_id="C1")
+SLACK = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel_id="C1", role=Role.TRAINER)
 BYTES = b"the model"
 SHA256 = hashlib.sha256(BYTES).hexdigest()
 RESULTS: dict[str, dict[str, Any]] = {
@@ -76,8 +76,11 @@ def desk(tmp_path: Path) -> Desk:
 
 def written(desk: Desk, kind: str = "train", state: RunState = RunState.SUCCEEDED) -> int:
     """A run of a kind, brought to a state."""
-    dataset = getattr(SPECS[kind], "dataset", None)
-    new = NewRun(spec=SPECS[kind], words=f"{kind} ...", principal=SHELL, dataset_name=dataset and Path(dataset).name)
+    spec = SPECS[kind]
+    if state is RunState.GATHERING:
+        spec = spec.model_copy(update={"seeds": 3})
+    dataset = getattr(spec, "dataset", None)
+    new = NewRun(spec=spec, words=f"{kind} ...", principal=SHELL, dataset_name=dataset and Path(dataset).name)
     with desk.log.write() as connection:
         number, _ = runs.create(connection, new)
         if state is RunState.PREPARING:
@@ -86,7 +89,7 @@ def written(desk: Desk, kind: str = "train", state: RunState = RunState.SUCCEEDE
             runs.cancel(connection, number, by="ada")
             return number
         runs.queue(connection, number, dataset_sha256="d" * 64 if dataset else None)
-        if state is RunState.QUEUED:
+        if state in (RunState.QUEUED, RunState.GATHERING):
             return number
         taken = attempts.claim(connection, worker="w1", lease_s=60)
         assert taken is not None
@@ -170,6 +173,8 @@ def test_the_envelope_in_each_state(desk: Desk, state: RunState) -> None:
     problem = {"code": "diverged", "message": "The loss is no number.", "hint": "Lower lr."}
     assert met["error"] == (problem if state is RunState.FAILED else None)
     assert (met["timing_s"]["total"] is None) is not state.ended
+    seeds = [(one["seed"], one["state"]) for one in met.get("seeds", ())]
+    assert seeds == ([(0, "queued"), (1, "queued"), (2, "queued")] if state is RunState.GATHERING else [])
 
 
 def test_artifacts_lie_where_a_shell_can_open_them(desk: Desk) -> None:

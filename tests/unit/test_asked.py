@@ -8,8 +8,9 @@ import pytest
 from bot.grammar import parse
 from bot.words import split_words
 from shared.access import Principal, Source
-from shared.asked import AskedRun, AskedRuns, read_asked, run_key, submissions, words_of
+from shared.asked import AskedRun, AskedRuns, read_asked, run_key, submissions
 from shared.errors import RefusedWords
+from shared.spec_words import words_of
 from shared.specs import SPEC
 from shared.work import Priority
 

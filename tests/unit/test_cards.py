@@ -252,8 +252,8 @@ def test_a_comparison_is_a_table() -> None:
     assert card.tables == (
         Table(
             caption="On the 600 test rows that they share",
-            header=("run", "model", "accuracy", "f1"),
-            rows=(("41", "linear", "0.8233", "0.7012"), ("42 (best)", "mlp", "0.8512", "0.7431")),
+            header=("run", "41 linear", "42 mlp (best)"),
+            rows=(("accuracy", "0.8233", "0.8512"), ("f1", "0.7012", "0.7431")),
         ),
     )
 
@@ -465,3 +465,21 @@ def test_the_time_between_two_moments() -> None:
     assert seconds_between(BEGAN, BEGAN + timedelta(seconds=1.23456)) == 1.235
     assert seconds_between(None, BEGAN) is None
     assert seconds_between(BEGAN, None) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "notes"),
+    [
+        (None, ()),
+        ({"slack_file": "F1", "name": "churn.csv"}, ()),
+        ({"sha256": "ab"}, ()),
+        (
+            {"run": 7, "name": "churn.csv", "sha256": "ab"},
+            ("No file is called so here: this is `churn.csv` as run 7 read it.",),
+        ),
+        ({"address": "https://data.example.com/a.csv"}, ("Read from https://data.example.com/a.csv.",)),
+    ],
+)
+def test_a_card_says_where_its_data_came_from(source: dict[str, Any] | None, notes: tuple[str, ...]) -> None:
+    """Where a name alone does not tell which data was read, the card does."""
+    assert run_card(run_in(RunState.QUEUED, dataset_source=source), []).notes == notes

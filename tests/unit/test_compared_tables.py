@@ -26,13 +26,20 @@ def test_a_comparison_tells_pairs_specs_and_costs() -> None:
     """Quality, time and size stand side by side, then each pair with its test, then what was asked differently."""
     (scores,) = result_tables("compare", COMPARED)
     assert scores.caption == "On the 300 rows of the dataset"
-    assert scores.header == ("run", "model", "roc_auc", "trained in", "file")
-    assert scores.rows[0] == ("41", "linear", "0.8000", "1.5 s", "12.3 kB")
-    assert scores.rows[1] == ("42 (best)", "mlp", "0.8200", "–", "–")
+    assert scores.header == ("run", "41 linear", "42 mlp (best)")
+    assert scores.rows == (("roc_auc", "0.8000", "0.8200"), ("trained in", "1.5 s", "–"), ("file", "12.3 kB", "–"))
     pairs, specs = more_tables("compare", COMPARED)
     assert pairs.rows == (("42 - 41", "roc_auc", "0.02", "0.01 to 0.03", "< 0.001", "DeLong"),)
     assert specs.header == ("key", "41", "42")
     assert specs.rows == (("model", "linear", "mlp"), ("drop", "a, b", "–"))
+
+
+def test_many_runs_are_compared_below_each_other() -> None:
+    """More runs than fit beside each other are rows, and their scores columns."""
+    many = [{"run": number, "model": "mlp", "metrics": {"r2": number / 10}} for number in range(1, 8)]
+    (scores,) = result_tables("compare", {**COMPARED, "runs": many, "best": 7})
+    assert scores.header == ("run", "r2")
+    assert scores.rows[-1] == ("7 mlp (best)", "0.7000")
 
 
 def test_an_evaluation_tells_slices_and_drift() -> None:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from support.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 
 from bot.doctor import Check, answer, checks
+from bot.slack.scopes import REQUIRED
 from shared.log.engine import SCHEMA_REVISION, open_log
 from shared.settings import Settings
 
@@ -109,10 +110,10 @@ def test_slack_is_asked(settings: Settings) -> None:
         assert met["Slack bot token"].detail == "lml in Fake (T0TEAM)"
         assert met["Slack scopes"].detail == "all that are needed"
         assert met["Slack app token"].ok
-        slack.scopes = {"commands", "chat:write", "files:read"}
+        slack.scopes = {*REQUIRED} - {"files:write"}
         check = by_name(settings, **tokens)["Slack scopes"]
         assert (check.ok, check.detail) == (False, "The token lacks files:write.")
-        slack.scopes = {"commands", "chat:write", "files:read", "files:write"}
+        slack.scopes = {*REQUIRED}
         assert "optional and not granted: channels:history" in by_name(settings, **tokens)["Slack scopes"].detail
         slack.scopes = None
         assert by_name(settings, **tokens)["Slack scopes"].ok is None
@@ -142,3 +143,19 @@ def test_the_answer_fails_when_a_check_does(settings: Settings) -> None:
     assert [item["name"] for item in met.envelope["items"]][:2] == ["Python", "Worker packages"]
     assert "hush" not in json.dumps(met.envelope)
     assert any(note.startswith("Disk: Free some space") for note in met.card.notes)
+
+
+def test_the_access_file_is_read(settings: Settings, tmp_path: Path) -> None:
+    """A good access file is summed up; everything that is wrong with another one is named; none is well too."""
+    assert "Access" not in by_name(settings)
+    path = tmp_path / "access.toml"
+    path.write_text('default = "viewer"\n[users]\nU0ADA = "admin"\n[groups]\nS0OPS = "operator"')
+    good = by_name(settings, access_file=path)["Access"]
+    assert good.ok
+    assert good.detail == f"{path} gives roles to 1 users, 1 groups, 0 channels; other full members: viewer"
+    path.write_text('[users]\nada = "admin"\nU0BEN = "boss"')
+    bad = by_name(settings, access_file=path)["Access"]
+    assert bad.ok is False
+    assert "`ada` is not a user's id" in bad.detail
+    assert "`U0BEN` is one of" in bad.detail
+    assert "docs/access.md" in bad.fix

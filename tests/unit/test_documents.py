@@ -131,6 +131,19 @@ def test_a_model_card_has_the_sections_of_its_paper_and_its_figures() -> None:
     assert r"| region | n\|o | 5 |" in sliced
 
 
+def test_a_model_card_of_several_seeds_says_whose_model_it_is() -> None:
+    """Its scores are means with their deviations, in the front matter too; what is of one model says of which seed."""
+    seeds = [{"seed": seed, "run": 40 + seed, "state": "succeeded"} for seed in (3, 4)]
+    kept = {"seed": 4, "run": 44, "by": "log_loss"}
+    report = report_of(["age"], seeds=seeds, kept=kept, sd={"test": {"accuracy": 0.0125}})
+    text = model_card(report, About("churn.csv"))
+    assert "One of 2 seeds:** this model is that of seed 4, the best by `log_loss` on the validation rows" in text
+    assert "| `accuracy` | 0.75 | 0.0125 | 0.7 to 0.8 | 0.6 |" in text
+    assert "What follows is of the model of seed 4." in text
+    assert 'name: "accuracy on the test rows, mean of 2 seeds"' in text
+    assert "95 % intervals of the mean over seeds" in text
+
+
 def test_what_no_machine_knows_is_a_visible_gap() -> None:
     """Use, ethics, owners and the meaning of data are left to a person, visibly; nothing is said of them."""
     report = report_of(list(SENSITIVE_WORDS))

@@ -16,7 +16,7 @@ import pytest
 from bot.desk import Answer, Desk
 from bot.export.reading import PREDICT_EXAMPLE
 from bot.grammar import parse
-from shared.access import Principal, Source, Visibility, authorize
+from shared.access import Principal, Role, Source, Visibility, authorize
 from shared.blobs import BlobStore
 from shared.errors import Problem, RefusedWords, RunFailed
 from shared.log import attempts, beside, runs
@@ -28,7 +28,7 @@ from shared.specs import TrainSpec
 from workers.core.train import train
 
 SHELL = Principal(team_id="local", user_id="ada", source=Source.SHELL)
-SLACK = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel_id="C1")
+SLACK = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel_id="C1", role=Role.TRAINER)
 RESULT: dict[str, Any] = {"kind": "train", "target": "churned", "task": "binary", "headline": "accuracy"}
 
 
@@ -233,6 +233,34 @@ def test_the_log_as_a_table(desk: Desk, form: str) -> None:
     assert "test.roc_auc" not in rows[0]
 
 
+def test_a_run_with_seeds_leaves_the_log_with_its_spread(desk: Desk) -> None:
+    """One row with mean, deviation and interval, its seeds where they are asked for; its zip has what each reached."""
+    new = NewRun(spec=TrainSpec(dataset="a.csv", seeds=2), words="train a.csv seeds=2", principal=SHELL)
+    one = {"headline": "accuracy", "metrics": {"test": {"accuracy": 0.8}}}
+    entries = [{"seed": k, "run": 2 + k, "state": "succeeded", "metrics": one["metrics"]} for k in (0, 1)]
+    interval = {"test": {"accuracy": [0.7, 0.9]}}
+    whole = {**one, "sd": {"test": {"accuracy": 0.02}}, "intervals": interval, "seeds": entries}
+    with desk.log.write() as connection:
+        number, _ = runs.create(connection, new)
+        runs.queue(connection, number, dataset_sha256="d" * 64)
+        for result in (one, one, whole):
+            taken = attempts.claim(connection, worker="w1", lease_s=60)
+            assert taken is not None
+            attempts.succeed(connection, taken[0], Outcome(result=result, metrics={}, artifacts=[]))
+    exported(desk, "format=jsonl", "out=all.jsonl")
+    exported(desk, "format=jsonl", f"parent:{number}", "out=seeds.jsonl")
+    (row,) = map(json.loads, Path("all.jsonl").read_text().splitlines())
+    told = ("score", "score_sd", "score_low", "score_high", "seeds", "seed_of")
+    assert [row[name] for name in told] == [0.8, 0.02, 0.7, 0.9, 2, None]
+    children = [json.loads(line) for line in Path("seeds.jsonl").read_text().splitlines()]
+    assert [(child["seed"], child["seed_of"]) for child in children] == [(1, number), (0, number)]
+    exported(desk, str(number))
+    with ZipFile(f"run-{number}.zip") as archive:
+        lines = archive.read(f"run-{number}/seeds.csv").decode().splitlines()
+    assert lines[0] == "seed,run,state,part,metric,value"
+    assert lines[1:] == ["0,2,succeeded,test,accuracy,0.8", "1,3,succeeded,test,accuracy,0.8"]
+
+
 def test_pages_and_conditions(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log of many pages comes whole, a limit ends it, and conditions are those of `log`."""
     monkeypatch.setattr("bot.export.log_table.PAGE_RUNS", 2)
@@ -254,7 +282,7 @@ def test_pages_and_conditions(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
 def test_only_what_a_principal_sees_is_exported(desk: Desk) -> None:
     """A row or a column that comes from runs which are hidden from a principal is in none of its tables."""
     hidden = written(desk, principal=SLACK)
-    other = Principal(team_id="local", user_id="U0BEN", source=Source.SLACK, channel_id="C2")
+    other = Principal(team_id="local", user_id="U0BEN", source=Source.SLACK, channel_id="C2", role=Role.TRAINER)
     stranger = Desk(settings=desk.settings, log=desk.log, store=desk.store, principal=other)
     assert exported(stranger, "format=csv").envelope["runs"] == 0
     assert "accuracy" not in Path("log.csv").read_text()

@@ -22,7 +22,7 @@ from bot.verbs.show import Show
 from bot.verbs.status import Status
 from bot.verbs.tag import ChangeTags
 from bot.words import from_arguments, split_words
-from shared.access import ALLOWED, Source
+from shared.access import CHAT, RULES
 from shared.errors import RefusedWords
 from shared.search import Query
 from shared.specs import (
@@ -80,6 +80,7 @@ TRAIN_KEYS: dict[str, tuple[str, str, Any]] = {
     "time": ("2m", "time_s", 120.0),
     "split_seed": ("8", "split_seed", 8),
     "seed": ("7", "seed", 7),
+    "seeds": ("5", "seeds", 5),
     "device": ("CPU", "device", "cpu"),
     "name": ("March", "name", "March"),
 }
@@ -87,9 +88,9 @@ NEEDED = {"momentum": " optimizer=sgd", "nesterov": " optimizer=sgd", "restarts"
 NEEDED |= {"quantile": " loss=quantile"}
 """What a key of train goes together with."""
 NUMBERS = {"epochs", "batch", "lr", "momentum", "warmup", "restarts", "l1", "l2", "clip", "quantile", "smoothing"}
-NUMBERS |= {"patience", "depth", "width", "dropout", "seed", "split_seed", "budget"}
+NUMBERS |= {"patience", "depth", "width", "dropout", "seed", "seeds", "split_seed", "budget"}
 BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
-LOG_KEYS = "dataset, kind, state, by, tag, model, task, target, name, run, since, sort, limit"
+LOG_KEYS = "dataset, kind, state, by, tag, model, task, target, name, run, parent, since, sort, limit"
 DESCRIBE_KEYS = [*list(TRAIN_KEYS)[:10], "write"]
 
 
@@ -437,8 +438,10 @@ def test_every_verb_has_examples_that_parse(name: str) -> None:
 
 def test_the_lists_of_verbs_are_one() -> None:
     """Grammar and access know the same verbs, and what only a shell has stands there only."""
-    assert {*VERB_NAMES, "probe"} == ALLOWED[Source.SHELL]  # a kind of run that is only submitted
-    assert {name for name in VERB_NAMES if not load_verb(name).shell_only} == ALLOWED[Source.SLACK]
+    verbs = {name: rule for name, rule in RULES.items() if name != "priority urgent"}
+    assert {*VERB_NAMES, "probe"} == set(verbs)  # a kind of run that is only submitted
+    in_chat = {name for name, rule in verbs.items() if rule.entries & CHAT}
+    assert {name for name in VERB_NAMES if not load_verb(name).shell_only} == in_chat
 
 
 @pytest.mark.parametrize("shell", [True, False])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.logs import about, log_to_stderr
+from shared.logs import about, log_to_stderr, masked
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +50,21 @@ def test_no_secret_is_written(as_json: bool, capsys: pytest.CaptureFixture[str])
     logging.getLogger("test").info("met %s %s %s %s postgresql://%s", *secrets)
     said = capsys.readouterr().err
     assert not any(secret in said for secret in ("xoxb-1", "xapp-1", "lml_0123", "whsec", "secret"))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://ada:s3cret@example.com/a.csv", "https://***@example.com/a.csv"),
+        ("https://ghp_s3cret@example.com/a.csv", "https://***@example.com/a.csv"),
+        ("https://ada:s3@cret@example.com/a.csv", "https://***@example.com/a.csv"),
+        (
+            '{"at":"https://example.com/a","by":"ada@example.com"}',
+            '{"at":"https://example.com/a","by":"ada@example.com"}',
+        ),
+        ('{"at":"https://example.com","by":"ada@example.com"}', '{"at":"https://example.com","by":"ada@example.com"}'),
+    ],
+)
+def test_whoever_an_address_names_is_masked(text: str, shown: str) -> None:
+    """A token stands in an address without a password too, and a password may hold an @."""
+    assert masked(text) == shown

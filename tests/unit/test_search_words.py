@@ -128,7 +128,7 @@ def test_every_mistake_in_one_answer() -> None:
         ),
         (
             "bad_value",
-            "`state:faild`: needs one of preparing, queued, running, succeeded, failed, cancelled. "
+            "`state:faild`: needs one of preparing, gathering, queued, running, succeeded, failed, cancelled. "
             "Did you mean `failed`?",
             "",
         ),

@@ -23,6 +23,8 @@ from shared.events import (
     Queued,
     Released,
     Resumed,
+    SeedEnded,
+    SeedsQueued,
     Stage,
     StageStarted,
     Started,
@@ -68,6 +70,8 @@ EVENTS: dict[str, AnyEvent] = {
     "resumed": Resumed(detail="mlp, epoch 12"),
     "priority_changed": PriorityChanged(priority="high", by="U0ADA"),
     "worker_missing": WorkerMissing(device="gpu", length="long"),
+    "seeds_queued": SeedsQueued(seeds=(3, 4), runs=(43, 44)),
+    "seed_ended": SeedEnded(run=43, seed=3, state="succeeded", ended=1, of=2, metric="roc_auc", score=0.9),
 }
 SPECS: dict[str, AnySpec] = {
     "train": TrainSpec(
@@ -106,6 +110,7 @@ SPECS: dict[str, AnySpec] = {
         dropout=0.1,
         norm="layer",
         seed=7,
+        seeds=5,
         split_seed=8,
         group="customer",
         time_s=120.0,
@@ -121,7 +126,7 @@ SPECS: dict[str, AnySpec] = {
     "compare_on": CompareSpec(runs=(41, 42), dataset="march.csv"),
     "probe": ProbeSpec(seconds=1.5),
 }
-SHAPES = {"train": 3, "train_alone": 3, "train_by_time": 2, "compare": 2}
+SHAPES = {"train": 4, "train_alone": 4, "train_by_time": 3, "compare": 2}
 """The number of the newest golden file of a spec, where its shape has changed."""
 STORED = [(EVENT, f"event_{name}_1", event) for name, event in EVENTS.items()]
 STORED += [(SPEC, f"spec_{name}_{SHAPES.get(name, 1)}", spec) for name, spec in SPECS.items()]

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from bot.desk import Answer, Desk
 from bot.grammar import parse
 from bot.verbs.token import SCOPES
-from shared.access import Principal, Source, authorize
+from shared.access import Principal, Role, Source, authorize
 from shared.blobs import BlobStore
 from shared.errors import LmlError, RefusedWords
 from shared.log import services
@@ -137,4 +137,4 @@ def test_only_a_shell_makes_tokens() -> None:
     """Neither Slack nor a service can make what opens the door."""
     for source in (Source.SLACK, Source.SERVICE):
         with pytest.raises(RefusedWords, match="`token` cannot be used from"):
-            authorize(Principal("T1", "U1", source), "token")
+            authorize(Principal("T1", "U1", source, role=Role.ADMIN), "token")

@@ -12,7 +12,7 @@ from bot.cards import Card
 from bot.desk import Answer, Desk
 from bot.grammar import parse
 from bot.terminal.writing import hand_over, require_free_place
-from shared.access import Principal, Source, Visibility
+from shared.access import Principal, Role, Source, Visibility
 from shared.blobs import BlobStore
 from shared.errors import RefusedWords, RunFailed
 from shared.log.engine import open_log
@@ -134,7 +134,7 @@ def test_a_run_that_did_not_succeed_writes_nothing(here: Path, tmp_path: Path) -
 def test_a_chat_names_no_path(tmp_path: Path, write: str) -> None:
     """From a chat, the file is one of the run's own: a path is refused and no run is written."""
     settings = Settings(home=tmp_path)
-    ada = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel_id="C1")
+    ada = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel_id="C1", role=Role.TRAINER)
     desk = Desk(settings, open_log(settings.log_url), BlobStore(settings.store_folder), ada)
     with pytest.raises(RefusedWords) as met:
         submit.write(desk, parse(["describe", "a.csv", f"write={write}"]))

@@ -1,5 +1,6 @@
 """A trained model as it predicts: preprocessing, one member or several, how they are blended, and the output."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -93,6 +94,19 @@ class Predictor(nn.Module):
                     out = (out.double() * self.target_sd + self.target_mean).float()
                 outputs.append(out.numpy())
         return np.concatenate(outputs)
+
+
+def parameter_count(predictor: Predictor) -> int:
+    """How many numbers were fitted: weights of layers, in all folds and members, and leaves and thresholds of trees."""
+    weights = sum(weight.numel() for weight in predictor.nets.parameters())
+    texts = [
+        booster.model_to_string()
+        for member in predictor.members
+        if isinstance(member, TreeMember)
+        for booster in member.boosters
+    ]
+    leaves = [int(count) for text in texts for count in re.findall(r"^num_leaves=(\d+)$", text, re.MULTILINE)]
+    return weights + sum(2 * count - 1 for count in leaves)
 
 
 def net_outputs(out: Tensor, task: Task, *, membered: bool = False) -> Tensor:

@@ -22,7 +22,12 @@ def write_report(out: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """Write `report.json` and return what stands in it: plain values, null where a number is not finite. Where the run
     was done is added.
     """
-    plain: dict[str, Any] = as_plain({**facts, "environment": environment()})
+    return put_report(out, {**facts, "environment": environment()})
+
+
+def put_report(out: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """The same of facts that say already where it was done."""
+    plain: dict[str, Any] = as_plain(facts)
     (out / REPORT).write_text(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return plain
 

@@ -23,7 +23,7 @@ from workers.core.encode import as_plain
 from workers.core.fold_scores import held_out, kept_held_out
 from workers.core.intervals import fold_interval
 from workers.core.measures import measure
-from workers.core.predictor import Predictor
+from workers.core.predictor import Predictor, parameter_count
 from workers.core.report import dialect_as_plain
 from workers.core.split import PART_NAMES, SHARES, TEST
 from workers.core.verdict import Training, missed_quantile, verdict
@@ -63,6 +63,7 @@ def model_facts(dataset: Dataset, rows: Development, fitted: Fitted, predictor: 
     return {
         "model": kept[0].value if len(kept) == 1 else BLEND,
         "candidates": {name.value: _candidate(rows, values, fitted, name) for name in fitted.candidates},
+        "parameters": parameter_count(predictor),
         "choice": fitted.choice.sentence,
         "chosen_by": aim_of(rows).metric,
         "judged_by": aim_of(rows).as_plain(),
@@ -204,9 +205,10 @@ def _candidate(rows: Development, values: np.ndarray, fitted: Fitted, name: Mode
 
 
 def _thinned(curve: list[tuple[float, float]]) -> list[list[float]]:
-    """Epoch, training and validation loss: the first, the last and some between them."""
+    """Epoch, training and validation loss: the first, the best, the last and some between them."""
     step = max(1, -(-len(curve) // CURVE_POINTS))
-    kept = sorted({*range(0, len(curve), step), len(curve) - 1} - {-1})
+    best = min(range(len(curve)), key=lambda at: curve[at][1], default=0)
+    kept = sorted({*range(0, len(curve), step), best, len(curve) - 1}) if curve else []
     return [[k + 1, *curve[k]] for k in kept]
 
 

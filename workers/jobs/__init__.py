@@ -3,7 +3,7 @@
 A job imports the core when it works, so that a worker that lacks a package can still say so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,7 @@ from shared.specs import AnySpec
 if TYPE_CHECKING:  # a process that only looks up what a job needs does without the core
     from workers.core.checkpoints import Checkpoints
     from workers.core.replay import Replayed
+    from workers.core.seeds import SeedRun
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Bench:
     """What was asked of each run whose model is used, as far as it is known."""
     data_sha256: str | None = None
     """The hash of the dataset's bytes, where the log knows it."""
+    seeds: "Sequence[SeedRun]" = ()
+    """The runs of the seeds that this one gathers."""
+    lay_out: Callable[[int], None] = lambda _run: None
+    """Puts the files of one of them into `out`."""
 
 
 class Job(Protocol):

@@ -1,9 +1,9 @@
 """Train runs."""
 
 import hashlib
-from pathlib import Path
 from typing import Any, cast
 
+from shared.datasets.address import called
 from shared.documents.data_card import data_card
 from shared.documents.model_card import About, model_card
 from shared.specs import TrainSpec
@@ -13,13 +13,29 @@ NEEDS: tuple[str, ...] = ()
 
 
 def work(bench: Bench) -> dict[str, Any]:
-    """Fit a model on the run's dataset; one that replays another run follows its plan, and says what came of it."""
+    """Fit a model on the run's dataset; one that replays another run follows its plan, and says what came of it.
+
+    A run with seeds fits none: it gathers what they have reached.
+    """
+    spec = cast(TrainSpec, bench.spec)
+    if spec.seeds is None:
+        return _trained(bench, spec)
+    from workers.core.seeds import gather
+
+    old = bench.replays
+    replays = None if old is None else (old.run, old.result)
+    report = gather(bench.seeds, out=bench.out, lay_out=bench.lay_out, replays=replays)
+    _write_documents(bench, spec, report)
+    return report
+
+
+def _trained(bench: Bench, spec: TrainSpec) -> dict[str, Any]:
     from workers.core.environment import packages
     from workers.core.replay import WEIGHTS, replay_facts
     from workers.core.report import write_report
     from workers.core.train import train
 
-    spec, old = cast(TrainSpec, bench.spec), bench.replays
+    old = bench.replays
     result = train(
         bench.data,
         spec if old is None else old.asked_as_then(spec),
@@ -40,6 +56,6 @@ def work(bench: Bench) -> dict[str, Any]:
 
 def _write_documents(bench: Bench, spec: TrainSpec, report: dict[str, Any]) -> None:
     """What people read of the model and of its table."""
-    about = About(dataset=Path(spec.dataset).name, dataset_sha256=bench.data_sha256, name=spec.name)
+    about = About(dataset=called(spec.dataset), dataset_sha256=bench.data_sha256, name=spec.name)
     (bench.out / "model_card.md").write_text(model_card(report, about), encoding="utf-8")
     (bench.out / "data_card.md").write_text(data_card(report, about), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from shared.log import chat_tables  # noqa: F401 - its tables stand in the same metadata
 from shared.log.tables import metadata
 
 context.configure(

@@ -6,13 +6,14 @@ from html.parser import HTMLParser
 
 import pytest
 from sqlalchemy import insert
+from support.log_acts import OUTCOME, claimed, queued
 from support.pages_runs import ADA, HOSTILE, compare, done, evaluate, regression, stored, train, waiting
 from unit.pages.conftest import Get
 
 from shared.access import Visibility
 from shared.blobs import BlobStore
 from shared.errors import Problem
-from shared.log import beside, runs, tables
+from shared.log import attempts, beside, runs, tables
 from shared.log.engine import Log
 from shared.log.runs import NewRun
 from shared.specs import TrainSpec
@@ -271,3 +272,31 @@ def test_a_bug_of_ours_is_a_page_that_tells_nothing(
     assert reply.status == 500
     assert "secret detail" not in reply.text
     assert see("/runs", principal=replace(ADA, channel_id=None)).status == 200
+
+
+def test_a_run_with_seeds_links_to_them_and_back(see: Get, log: Log) -> None:
+    """Its page has a row for each seed, with a link; that of a seed leads to its run; lists have means with spreads."""
+    spec = TrainSpec(dataset="a.csv", seeds=2)
+    parent = queued(log, NewRun(spec=spec, words="train a.csv seeds=2", principal=ADA, dataset_name="a.csv"))
+    page = see(f"/runs/{parent}").text
+    assert 'class="state gathering"' in page
+    assert "0 of 2 seeds trained" in page
+    one = {"headline": "roc_auc", "metrics": {"test": {"roc_auc": 0.9}}}
+    entries = [{"seed": k, "run": 2 + k, "state": "succeeded", "metrics": one["metrics"]} for k in (0, 1)]
+    kept = {"seed": 1, "run": 3, "by": "roc_auc", "validation": None}
+    gathered = {**one, "sd": {"test": {"roc_auc": 0.0042}}, "seeds": entries, "kept": kept}
+    for result in (one, one, gathered):
+        attempt = claimed(log)
+        with log.write() as connection:
+            attempts.succeed(connection, attempt, replace(OUTCOME, result=result))
+    page = see(f"/runs/{parent}").text
+    assert "roc_auc 0.9000 ± 0.0042 over 2 seeds" in page
+    for seed in (2, 3):
+        assert f'<a href="/runs/{seed}">{seed}</a>' in page
+        assert f'<a href="/runs/{parent}">run {parent}</a>' in see(f"/runs/{seed}").text
+    assert "Related runs" not in page
+    listed = see("/runs").text
+    assert "roc_auc 0.9000 ± 0.0042" in listed
+    assert "train a.csv, 2 seeds" in listed
+    assert 'href="/runs/2"' not in listed
+    assert "train a.csv seed 0 of run 1" in see(f"/runs?q=parent:{parent}").text

@@ -9,6 +9,7 @@ from slack_sdk import WebClient
 from support.fake_slack import APP_TOKEN, BOT_TOKEN, TEAM, FakeSlack
 
 from bot.delivery.messages import Messages
+from bot.delivery.notices import NoticeSender
 from bot.delivery.pace import Pace
 from bot.delivery.sender import CardSender, Rhythm
 from bot.delivery.thread_files import ThreadFiles
@@ -56,7 +57,7 @@ def client(settings: Settings) -> WebClient:
     return web_client(settings, timeout_s=5)
 
 
-AT_ONCE = Rhythm(running_every_s=0, waiting_every_s=0, backoff_s=0.01)
+AT_ONCE = Rhythm(running_every_s=0, waiting_every_s=0, backoff_s=0.01, unsure_s=0)
 MakeSender = Callable[[], CardSender]
 
 
@@ -65,9 +66,7 @@ def make_sender(log: Log, store: BlobStore, client: WebClient) -> MakeSender:
     """Senders that do not pace themselves; one sender stands for one bot process."""
 
     def make() -> CardSender:
-        return CardSender(
-            log, Messages(client), ThreadFiles(client, store), Pace(message_every_s=0, update_every_s=0), rhythm=AT_ONCE
-        )
+        return CardSender(log, Messages(client), ThreadFiles(client, store), Pace.unlimited(), rhythm=AT_ONCE)
 
     return make
 
@@ -75,6 +74,12 @@ def make_sender(log: Log, store: BlobStore, client: WebClient) -> MakeSender:
 @pytest.fixture
 def sender(make_sender: MakeSender) -> CardSender:
     return make_sender()
+
+
+@pytest.fixture
+def notice_sender(log: Log, client: WebClient) -> NoticeSender:
+    """Sends what is no card; without a log channel."""
+    return NoticeSender(log, Messages(client), Pace.unlimited(), rhythm=AT_ONCE)
 
 
 MakeRun = Callable[..., int]

@@ -4,20 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from slack_sdk import WebClient
 from support.deadline import until
-from support.fake_slack import APP_TOKEN, BOT_TOKEN, TEAM, FakeSlack
+from support.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 from support.fake_socket import FakeSocket
+from support.slack_front import command, slack_bot
 
 from bot.http.server import listen
-from bot.slack.app import build_app
-from bot.slack.command import CommandDesk
-from bot.slack.side import socket_mode
+from bot.slack.side import SlackSide, socket_mode
 from shared.blobs import BlobStore
 from shared.errors import ServiceUnavailable
 from shared.log.engine import Log
@@ -101,18 +99,6 @@ def test_a_taken_port_is_said(settings: Settings) -> None:
         listen(settings.model_copy(update={"http_port": port}))
 
 
-def command(text: str) -> dict[str, str]:
-    return {
-        "command": "/lml",
-        "text": text,
-        "team_id": TEAM,
-        "channel_id": "C0GENERAL",
-        "channel_name": "general",
-        "user_id": "U0ADA",
-        "trigger_id": str(time.monotonic_ns()),
-    }
-
-
 @pytest.fixture
 def socket_end(slack: FakeSlack) -> Iterator[FakeSocket]:
     with FakeSocket() as end:
@@ -124,15 +110,12 @@ def test_socket_mode_answers(
     settings: Settings, log: Log, store: BlobStore, client: WebClient, socket_end: FakeSocket, slack: FakeSlack
 ) -> None:
     """A command over Socket Mode is written and acknowledged on the same connection, opened with the app token."""
-    desk = CommandDesk(settings, log, store, team_id=TEAM, written=lambda: None)
-    app = build_app(client, desk, signing_secret=None)
-    with socket_mode(app, settings):
+    with slack_bot(settings, log, store, client) as bot, socket_mode(SlackSide(bot.app, bot.desk.arrivals), settings):
         assert socket_end.connected.wait(10)
         envelope = socket_end.send_command(command("train churn.csv"))
         until(lambda: envelope in socket_end.acknowledged)
     assert socket_end.acknowledged[envelope]["text"] == "Run 1 is written: train churn.csv. Its card follows here."
     assert slack.called("apps.connections.open")
-    desk.close()
 
 
 def test_the_process_stops_when_told_to(slack: FakeSlack, socket_end: FakeSocket, tmp_path: Path) -> None:

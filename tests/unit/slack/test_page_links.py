@@ -35,7 +35,9 @@ def outside(settings: Settings) -> Settings:
 def links_in(shown: object) -> list[str]:
     """The addresses behind `Details`."""
     text = json.dumps(shown).replace("&amp;", "&")
-    return [part.split("|")[0] for part in text.split("<https:")[1:] if "|Details>" in part]
+    words = [part.split("|")[0] for part in text.split("<https:")[1:] if "|Details>" in part]
+    buttons = [part.split('"')[0] for part in text.split('"url": "https:')[1:]]
+    return words + buttons
 
 
 def test_a_card_with_a_page_has_one_small_link() -> None:
@@ -55,7 +57,7 @@ def test_a_posted_card_links_with_the_eyes_of_its_channel(
         log,
         Messages(client),
         ThreadFiles(client, store),
-        Pace(message_every_s=0, update_every_s=0),
+        Pace.unlimited(),
         rhythm=AT_ONCE,
         page_of=lambda run, channel: run_link(outside, run, channel_id=channel),
     )

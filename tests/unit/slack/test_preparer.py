@@ -245,3 +245,44 @@ def test_a_redis_that_is_away_is_left_alone_for_a_while(
     preparer.prepare_next()
     assert [run_of(log, number).state for number in numbers] == ["queued", "queued"]
     assert bell.rung == []
+
+
+def test_a_name_that_is_nowhere_is_what_an_earlier_run_had(
+    slack: FakeSlack, log: Log, store: BlobStore, make_preparer: Callable[[], Preparer], make_run: Callable[..., int]
+) -> None:
+    """A file that is gone from Slack is what a run here had by that name; a newer file of the channel comes first."""
+    file = slack.share("churn.csv", CSV)
+    preparer = make_preparer()
+    first = make_run()
+    preparer.prepare_next()
+    del slack.files[file["id"]]
+    second = make_run()
+    preparer.prepare_next()
+    assert run_of(log, second).dataset_sha256 == run_of(log, first).dataset_sha256
+    assert (run_of(log, second).dataset_source or {})["run"] == first
+    slack.share("churn.csv", b"a,b\n3,4\n")
+    third = make_run()
+    preparer.prepare_next()
+    assert store.path_of(run_of(log, third).dataset_sha256 or "").read_bytes() == b"a,b\n3,4\n"
+    assert run_of(log, third).dataset_source is None
+
+
+def test_an_earlier_run_of_another_channel_is_not_told(
+    slack: FakeSlack, log: Log, make_preparer: Callable[[], Preparer], make_run: Callable[..., int]
+) -> None:
+    """What a run of a private channel had is no dataset elsewhere, and the answer does not differ."""
+    slack.channels["G0SECRET"] = Channel()
+    slack.share("secret.csv", CSV, channel="G0SECRET")
+    hidden, preparer = make_run("secret.csv", channel="G0SECRET"), make_preparer()
+    with log.write() as connection:
+        connection.execute(update(tables.runs).where(tables.runs.c.id == hidden).values(visibility="channel"))
+    preparer.prepare_next()
+    assert run_of(log, hidden).state == "queued"
+    problems = []
+    for name in ("secret.csv", "none.csv"):
+        number = make_run(name)
+        preparer.prepare_next()
+        problem = run_of(log, number).problem
+        assert problem is not None
+        problems.append((problem.code, problem.message.replace(name, "NAME"), problem.hint))
+    assert problems[0] == problems[1]
