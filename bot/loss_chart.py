@@ -1,6 +1,5 @@
 """The loss of a train run over its epochs, as few points as a chat can draw. Pure."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,8 @@ from shared.events import AnyEvent, EpochDone
 MOST_POINTS = 20
 LEAST_POINTS = 3
 _SIGNIFICANT = 5
+_MOST_LOSS = 1e300
+"""What is not below it, NaN included, is not drawn: rounded it may be infinite."""
 
 Loss = tuple[int, float | None, float | None]
 """An epoch, and what the loss was on the train and on the validation part."""
@@ -95,7 +96,7 @@ def _downsampled(points: Sequence[Loss], *, by: int) -> list[Loss]:
 
 
 def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+    return value is not None and abs(value) < _MOST_LOSS
 
 
 def _short(value: float | None) -> float:

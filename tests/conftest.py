@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
+from support.empty_logs import empty_log
 from support.place import Place, Shell
 
 from bot.terminal.redis_server import start_redis
@@ -68,13 +69,26 @@ def postgres_server() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """A fresh database on the session's Postgres."""
+@pytest.fixture(scope="session")
+def postgres_with_tables(postgres_server: str) -> str:
+    """The name of a database that has the tables of a log, to be copied."""
     name = f"lml_{uuid.uuid4().hex}"
     admin = create_engine(Settings(database_url=postgres_server).log_url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.dispose()
+    open_log(Settings(database_url=postgres_server.replace("/postgres?", f"/{name}?")).log_url).engine.dispose()
+    return name
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest, postgres_server: str) -> Iterator[str]:
+    """A fresh database on the session's Postgres; with the tables of a log for a test that asks for a `log`."""
+    name = f"lml_{uuid.uuid4().hex}"
+    like = request.getfixturevalue("postgres_with_tables") if "log" in request.fixturenames else "template1"
+    admin = create_engine(Settings(database_url=postgres_server).log_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {like}"))
     yield postgres_server.replace("/postgres?", f"/{name}?")
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
@@ -99,7 +113,7 @@ def log_url(database_url: str) -> str:
 @pytest.fixture
 def log(log_url: str) -> Log:
     """A log with its tables."""
-    return open_log(log_url)
+    return empty_log(log_url)
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from sqlalchemy import Connection
+from support.empty_logs import empty_log
 from support.log_acts import queued, run_of
 
 from shared import bell
 from shared.errors import unavailable
 from shared.log import attempts
 from shared.log.attempts import Attempt
-from shared.log.engine import Log, open_log
+from shared.log.engine import Log
 from shared.log.runs import RunState
 from shared.settings import Settings
 from shared.wire import EMPTY_DOORBELLS
@@ -34,7 +35,7 @@ def settings(tmp_path: Path, redis_url: str) -> Settings:
 @pytest.fixture
 def log(settings: Settings) -> Log:
     """Its log."""
-    return open_log(settings.log_url)
+    return empty_log(settings.log_url)
 
 
 def lapsed_run(log: Log) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from support.empty_logs import empty_log
 from support.log_acts import ADA, PROBLEM, asked, change, everything
 from support.past_runs import trained
 
@@ -25,7 +26,7 @@ from shared.access import CHAT, RULES, Entry, Principal, Role, Source, Visibilit
 from shared.blobs import BlobStore
 from shared.errors import LmlError, NotAllowed, RefusedWords
 from shared.log import beside, runs, tables
-from shared.log.engine import Log, open_log
+from shared.log.engine import Log
 from shared.log.runs import NewRun, Run
 from shared.permit import audited, permit
 from shared.settings import Settings
@@ -138,7 +139,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     settings = Settings(home=tmp_path, team_id="T1")
     settings.datasets_folder.mkdir()
     (settings.datasets_folder / "open.csv").write_bytes(b"a,b\n1,2\n")
-    log, store = open_log(settings.log_url), BlobStore(settings.store_folder)
+    log, store = empty_log(settings.log_url), BlobStore(settings.store_folder)
     first, other = trained(log, dataset="open.csv"), trained(log, 0.8, dataset="open.csv")
     channel, visibility = PLACES[request.param]
     there = replace(ADA, channel_id=channel)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.empty_logs import empty_log
 
 from bot.answers import envelope, run_envelope, text_answer
 from bot.desk import Answer, Desk
@@ -16,7 +17,6 @@ from shared.blobs import BlobStore
 from shared.errors import Problem, RefusedWords, refused, unavailable
 from shared.log import attempts, runs
 from shared.log.attempts import Outcome
-from shared.log.engine import open_log
 from shared.log.runs import Artifact, NewRun, RunState
 from shared.settings import Settings
 from shared.specs import AnySpec, CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec, TrainSpec
@@ -70,7 +70,7 @@ def desk(tmp_path: Path) -> Desk:
     """The desk of a shell."""
     settings = Settings(home=tmp_path)
     return Desk(
-        settings=settings, log=open_log(settings.log_url), store=BlobStore(settings.store_folder), principal=SHELL
+        settings=settings, log=empty_log(settings.log_url), store=BlobStore(settings.store_folder), principal=SHELL
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from support.empty_logs import empty_log
 
 from bot.desk import Answer, Desk
 from bot.grammar import parse
@@ -15,7 +16,6 @@ from shared.access import Principal, Role, Source, Visibility
 from shared.blobs import BlobStore
 from shared.events import DatasetRead
 from shared.log import runs, tables
-from shared.log.engine import open_log
 from shared.log.runs import NewRun, append_event
 from shared.settings import Settings
 from shared.specs import TrainSpec
@@ -28,7 +28,7 @@ ADA = Principal("T0TEAM", "U0ADA", Source.SLACK, "C0ALL", Role.VIEWER)
 def desk(tmp_path: Path) -> Desk:
     settings = Settings(home=tmp_path)
     settings.datasets_folder.mkdir()
-    return Desk(settings, open_log(settings.log_url), BlobStore(settings.store_folder), ADA, prefix="/lml")
+    return Desk(settings, empty_log(settings.log_url), BlobStore(settings.store_folder), ADA, prefix="/lml")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from zipfile import ZipFile
 
 import polars as pl
 import pytest
+from support.empty_logs import empty_log
 
 from bot.desk import Answer, Desk
 from bot.export.reading import PREDICT_EXAMPLE
@@ -21,7 +22,6 @@ from shared.blobs import BlobStore
 from shared.errors import Problem, RefusedWords, RunFailed
 from shared.log import attempts, beside, runs
 from shared.log.attempts import Outcome
-from shared.log.engine import open_log
 from shared.log.runs import Artifact, NewRun
 from shared.settings import Settings
 from shared.specs import TrainSpec
@@ -39,7 +39,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return Desk(
-        settings=settings, log=open_log(settings.log_url), store=BlobStore(settings.store_folder), principal=SHELL
+        settings=settings, log=empty_log(settings.log_url), store=BlobStore(settings.store_folder), principal=SHELL
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.empty_logs import empty_log
 
 from bot import submit
 from bot.answers import envelope
@@ -15,7 +16,6 @@ from bot.terminal.writing import hand_over, require_free_place
 from shared.access import Principal, Role, Source, Visibility
 from shared.blobs import BlobStore
 from shared.errors import RefusedWords, RunFailed
-from shared.log.engine import open_log
 from shared.log.runs import Run, RunState
 from shared.settings import Settings
 from shared.specs import DescribeSpec, TrainSpec
@@ -135,7 +135,7 @@ def test_a_chat_names_no_path(tmp_path: Path, write: str) -> None:
     """From a chat, the file is one of the run's own: a path is refused and no run is written."""
     settings = Settings(home=tmp_path)
     ada = Principal(team_id="local", user_id="U0ADA", source=Source.SLACK, channel_id="C1", role=Role.TRAINER)
-    desk = Desk(settings, open_log(settings.log_url), BlobStore(settings.store_folder), ada)
+    desk = Desk(settings, empty_log(settings.log_url), BlobStore(settings.store_folder), ada)
     with pytest.raises(RefusedWords) as met:
         submit.write(desk, parse(["describe", "a.csv", f"write={write}"]))
     assert met.value.code == "write_is_path"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from support.empty_logs import empty_log
 from support.tls_host import TlsHost, at, gives
 
 from shared import submission
@@ -15,7 +16,7 @@ from shared.datasets import from_https
 from shared.errors import LmlError, RefusedWords
 from shared.ingest import located
 from shared.log import datasets, forgotten, runs, tables
-from shared.log.engine import Log, open_log
+from shared.log.engine import Log
 from shared.log.runs import NewRun, Run, RunState
 from shared.settings import Settings
 from shared.specs import TrainSpec
@@ -32,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def log(settings: Settings) -> Log:
-    return open_log(settings.log_url)
+    return empty_log(settings.log_url)
 
 
 @pytest.fixture

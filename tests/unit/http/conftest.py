@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.empty_logs import empty_log
 from support.http_client import Client
 from support.log_acts import OUTCOME
 
@@ -15,7 +16,7 @@ from bot.http.server import Server, listen
 from shared.blobs import BlobStore
 from shared.log import attempts
 from shared.log.attempts import Outcome
-from shared.log.engine import Log, open_log
+from shared.log.engine import Log
 from shared.log.quotas import Quota
 from shared.log.runs import Artifact
 from shared.log.services import SCOPES, make_token, save_service
@@ -32,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def log(settings: Settings) -> Log:
-    return open_log(settings.log_url)
+    return empty_log(settings.log_url)
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from support.empty_logs import empty_log
 from support.pages_runs import ADA
 from support.pages_site import pages_site
 
 from bot.pages.links import COOKIE, Grant, cookie_text
 from shared.access import Principal
 from shared.blobs import BlobStore
-from shared.log.engine import Log, open_log
+from shared.log.engine import Log
 from shared.settings import Settings
 
 
@@ -24,7 +25,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def log(settings: Settings) -> Log:
-    return open_log(settings.log_url)
+    return empty_log(settings.log_url)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from slack_sdk import WebClient
+from support.empty_logs import empty_log
 from support.fake_slack import APP_TOKEN, BOT_TOKEN, TEAM, FakeSlack
 
 from bot.delivery.messages import Messages
@@ -17,7 +18,7 @@ from bot.slack.web import web_client
 from shared.access import Principal, Source, Visibility
 from shared.blobs import BlobStore
 from shared.log import cards, runs
-from shared.log.engine import Log, open_log
+from shared.log.engine import Log
 from shared.log.runs import NewRun
 from shared.settings import Settings
 from shared.specs import TrainSpec
@@ -44,7 +45,7 @@ def settings(tmp_path: Path, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def log(settings: Settings) -> Log:
-    return open_log(settings.log_url)
+    return empty_log(settings.log_url)
 
 
 @pytest.fixture
