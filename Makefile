@@ -15,7 +15,7 @@ demo: $(VENV)/run.stamp ## Set up, then train, evaluate and compare on the examp
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/dev.stamp ## Set up, then run the tests.
-	@$(BIN)/pytest -q -n 3 --dist worksteal
+	@$(BIN)/pytest -q -n 4 --dist worksteal
 
 lint: $(VENV)/dev.stamp ## Check style, types and walls.
 	@$(BIN)/ruff format --check .
@@ -36,7 +36,7 @@ bench: $(VENV)/bench.stamp ## Measure what we claim about speed and quality, bes
 	@$(BIN)/python benchmarks/significance.py
 	@$(BIN)/python benchmarks/quality.py
 
-chaos: $(VENV)/dev.stamp ## Break log, disk and clock; then workers, Redis and the bot under 200 runs, for a quarter of an hour.
+chaos: $(VENV)/dev.stamp ## Break log, disk, clock and the bot; then workers, Redis and the bot under 200 runs: about half an hour.
 	@$(BIN)/pytest -q -n 2 -m chaos tests/integration tests/e2e
 	@PYTHONPATH=tests $(BIN)/python -m chaos
 

@@ -89,6 +89,7 @@ def test_whatever_dies_under_a_run_costs_it_time_only(stage: Stage, undisturbed:
     assert stage.orphans == 0
 
 
+@pytest.mark.chaos
 def test_redis_is_only_the_doorbell(stage: Stage, undisturbed: dict[str, str]) -> None:
     """Runs that train notice nothing of it; one whose doorbell is lost, or could not ring, is run by the sweep."""
     first, second = (submit(stage, train_spec(stage, 0), f"redis-{name}") for name in "ab")

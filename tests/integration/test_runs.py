@@ -127,6 +127,7 @@ def test_the_main_job_from_words_to_a_model_that_predicts(place: Place, table: P
     assert (code, shown["metrics"]) == (0, train["metrics"])
 
 
+@pytest.mark.chaos
 def test_many_runs_end_one_after_another_in_one_warm_child(make_place: MakePlace, table: Path, tmp_path: Path) -> None:
     """CSV and Parquet, every model: the process that forks runs imports only, so no child of it ever hangs."""
     place = make_place()
