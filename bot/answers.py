@@ -15,9 +15,11 @@ from bot.cards import (
     run_title,
     seconds_between,
     starts_text,
+    took_s,
 )
 from bot.desk import Answer, Desk
 from bot.pages.links import run_link
+from bot.scored import on_test
 from bot.tables import spread_text
 from shared.access import Source
 from shared.errors import Problem, one_problem
@@ -174,19 +176,16 @@ def _result(run: Run) -> str:
     if run.problem is not None:
         return run.problem.code
     metric, reached = headline_metric(run.result or {})
-    return f"{metric} {spread_text(reached, _sds(run).get(metric))}" if reached is not None else ""
+    sds = on_test(run.result, "sd")
+    return f"{metric} {spread_text(reached, sds.get(metric))}" if reached is not None else ""
 
 
 def _metrics_text(run: Run, reached: Mapping[str, float] | None) -> str:
-    return ", ".join(f"{name} {spread_text(value, _sds(run).get(name))}" for name, value in (reached or {}).items())
-
-
-def _sds(run: Run) -> Mapping[str, float | None]:
-    """How far the seeds of a run spread on its test rows."""
-    return ((run.result or {}).get("sd") or {}).get("test") or {}
+    sds = on_test(run.result, "sd")
+    return ", ".join(f"{name} {spread_text(value, sds.get(name))}" for name, value in (reached or {}).items())
 
 
 def _when(run: Run) -> str:
-    took = seconds_between(run.started_at if run.seeds is None else run.created_at, run.ended_at)
+    took = took_s(run)
     moment = run.created_at.strftime("%Y-%m-%d %H:%M UTC")
     return f"{moment}, {duration_text(took)}" if took is not None else moment

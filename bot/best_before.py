@@ -1,9 +1,8 @@
 """How a train run stands against the best earlier one on the same data, as one sentence for its card."""
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection
 
+from bot.scored import are_overlapping, interval_of
 from bot.tables import number_text
 from shared.log.best_before import best_before
 from shared.log.runs import Run
@@ -34,10 +33,5 @@ def against_text(metric: str, score: float, earlier: int, reached: float, *, tie
 
 
 def _overlap(run: Run, earlier: Run) -> bool:
-    mine, theirs = _interval(run), _interval(earlier)
-    return mine is not None and theirs is not None and mine[0] <= theirs[1] and theirs[0] <= mine[1]
-
-
-def _interval(run: Run) -> Sequence[float] | None:
-    interval = (((run.result or {}).get("intervals") or {}).get("test") or {}).get(run.headline)
-    return interval if isinstance(interval, list) and len(interval) == 2 and None not in interval else None
+    mine, theirs = interval_of(run.result, run.headline), interval_of(earlier.result, earlier.headline)
+    return mine is not None and theirs is not None and are_overlapping(mine, theirs)

@@ -11,6 +11,7 @@ from bot.beside import promotion_plain
 from bot.cards import Card, Table, duration_text, number_text
 from bot.desk import Answer, Desk
 from bot.grammar import quoted
+from bot.scored import are_overlapping, interval_of, on_test
 from bot.tables import interval_text, spread_text
 from shared.access import Principal
 from shared.log import boards
@@ -153,15 +154,8 @@ def _says(result: dict[str, Any], best: int, other: int) -> bool | None:
 
 
 def _overlap(metric: str, best: Run, other: Run) -> Tie | None:
-    mine, theirs = _interval(best, metric), _interval(other, metric)
-    if mine is None or theirs is None:
-        return None
-    return Tie(mine[0] <= theirs[1] and theirs[0] <= mine[1])
-
-
-def _interval(run: Run, metric: str) -> Sequence[float] | None:
-    interval = (((run.result or {}).get("intervals") or {}).get("test") or {}).get(metric)
-    return interval if isinstance(interval, list) and len(interval) == 2 and None not in interval else None
+    mine, theirs = interval_of(best.result, metric), interval_of(other.result, metric)
+    return None if mine is None or theirs is None else Tie(are_overlapping(mine, theirs))
 
 
 def ranks(standing: Standing, ties: dict[int, Tie]) -> Iterator[str]:
@@ -179,8 +173,8 @@ def _board_table(standing: Standing, ties: dict[int, Tie]) -> Table:
             rank,
             str(run.id),
             run.model or "–",
-            spread_text(run.score, _sd(run, board.metric)),
-            interval_text(_interval(run, board.metric)),
+            spread_text(run.score, on_test(run.result, "sd").get(board.metric)),
+            interval_text(interval_of(run.result, board.metric)),
             _seeds_text(run),
             run.requested_by,
             _seconds_text(_trained_s(run)),
@@ -230,8 +224,8 @@ def _board_plain(standing: Standing, ties: dict[int, Tie]) -> dict[str, Any]:
                 "run": run.id,
                 "model": run.model,
                 "score": run.score,
-                "sd": _sd(run, board.metric),
-                "interval": _interval(run, board.metric),
+                "sd": on_test(run.result, "sd").get(board.metric),
+                "interval": interval_of(run.result, board.metric),
                 "seeds": _seeds(run),
                 "by": run.requested_by,
                 "train_s": _trained_s(run),
@@ -261,12 +255,6 @@ def _promotions_table(promotions: Sequence[Promotion]) -> Table:
         for made in promotions
     )
     return Table(caption="Promotions, the newest first", header=("alias", "run", "by", "when", "why"), rows=rows)
-
-
-def _sd(run: Run, metric: str) -> float | None:
-    """How far the seeds of a run spread."""
-    sd: float | None = (((run.result or {}).get("sd") or {}).get("test") or {}).get(metric)
-    return sd
 
 
 def _seeds(run: Run) -> list[int]:

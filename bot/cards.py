@@ -10,10 +10,12 @@ from bot import describe_card, replay_card, seeds_card
 from bot.compared_tables import more_tables
 from bot.dataset_source import source_notes
 from bot.loss_chart import Chart, loss_chart
+from bot.scored import interval_of, on_test
 from bot.tables import Table, duration_text, interval_text, number_text, result_tables, spread_text
 from shared.errors import Problem
 from shared.events import AnyEvent, DatasetRead, EpochDone, Released, Stage, StageStarted, Started, WorkerMissing
 from shared.log.forecast import Forecast
+from shared.log.pages import ListedRun
 from shared.log.runs import Artifact, Run, RunState
 from shared.specs import CompareSpec, DescribeSpec, EvaluateSpec, PredictSpec, dataset_of
 
@@ -162,6 +164,11 @@ def seconds_between(start: datetime | None, end: datetime | None) -> float | Non
     return None if start is None or end is None else round((end - start).total_seconds(), 3)
 
 
+def took_s(run: Run | ListedRun) -> float | None:
+    """How long a run took; one with seeds begins with them, long before a worker takes it to gather them."""
+    return seconds_between(run.started_at if run.seeds is None else run.created_at, run.ended_at)
+
+
 def _headline(run: Run, events: Sequence[AnyEvent], result: dict[str, Any]) -> str:
     if run.state is not RunState.SUCCEEDED:
         return seeds_card.progress(events) if run.state is RunState.GATHERING else ""
@@ -179,10 +186,10 @@ def _scored(result: dict[str, Any]) -> str:
     if reached is None:
         return ""
     baseline = number_text(result.get("metrics", {}).get("baseline", {}).get(metric))
-    interval = ((result.get("intervals") or {}).get("test") or {}).get(metric)
+    interval = interval_of(result, metric)
     on_rows = f"on the test rows; a baseline without features reaches {baseline}"
     if count := seeds_card.counted(result):
-        mean = spread_text(reached, ((result.get("sd") or {}).get("test") or {}).get(metric))
+        mean = spread_text(reached, on_test(result, "sd").get(metric))
         return f"{metric} {mean} over {count} seeds, 95 % interval {interval_text(interval)}, {on_rows}"
     chance = f" ({interval_text(interval)})" if interval else ""
     return f"{metric} {number_text(reached)}{chance} {on_rows}"
@@ -209,18 +216,16 @@ def _steps(run: Run, events: Sequence[AnyEvent], expected: Forecast | None) -> t
 
 
 def _seed_steps(run: Run, events: Sequence[AnyEvent]) -> tuple[Step, ...]:
-    missing = [text for event in events if isinstance(event, WorkerMissing) for text in [_missing_text(event)]]
-    detail = "; ".join([seeds_card.progress(events), *missing[-1:]])
+    trained = seeds_card.progress(events)
     if run.state is RunState.GATHERING:
+        missing = [_missing_text(event) for event in events if isinstance(event, WorkerMissing)]
+        detail = "; ".join([trained, *missing[-1:]])
         return Step("Train the seeds", StepState.IN_PROGRESS, detail), Step("Gather", StepState.PENDING)
     if not seeds_card.has_all_ended(events):
-        return Step("Train the seeds", StepState.ERROR, seeds_card.progress(events)), Step("Gather", StepState.PENDING)
-    gathers = {RunState.SUCCEEDED: StepState.COMPLETE, RunState.FAILED: StepState.ERROR}
-    gathers |= {RunState.CANCELLED: StepState.ERROR}
-    return (
-        Step("Train the seeds", StepState.COMPLETE, seeds_card.progress(events)),
-        Step("Gather", gathers.get(run.state, StepState.IN_PROGRESS)),
-    )
+        return Step("Train the seeds", StepState.ERROR, trained), Step("Gather", StepState.PENDING)
+    ended = StepState.COMPLETE if run.state is RunState.SUCCEEDED else StepState.ERROR
+    gathers = ended if run.state.ended else StepState.IN_PROGRESS
+    return Step("Train the seeds", StepState.COMPLETE, trained), Step("Gather", gathers)
 
 
 def _last_attempt(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
@@ -316,7 +321,7 @@ def _facts(run: Run, events: Sequence[AnyEvent]) -> tuple[tuple[str, str], ...]:
         facts.append(("model", _model_text(result)))
     if "rows_scored" in result:
         facts.append(("rows", f"{result['rows_scored']:,} scored, {result.get('rows_left_out', 0):,} left out"))
-    took = seconds_between(run.started_at if run.seeds is None else run.created_at, run.ended_at)
+    took = took_s(run)
     if took is not None:
         facts.append(("took", duration_text(took)))
     facts += _measured(result)

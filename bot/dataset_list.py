@@ -1,7 +1,7 @@
 """The list of datasets that can be named, for people and for machines."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.answers import envelope
@@ -9,14 +9,13 @@ from bot.cards import Card, Table, number_text
 from bot.desk import Answer, Desk
 from bot.grammar import quoted
 from bot.tables import size_text
+from bot.verbs.data import Data
 from shared.access import Source
 from shared.datasets.address import listed
 from shared.datasets.folder import FolderFile, files_of
 from shared.log import datasets
 from shared.log.datasets import Known
 
-PAGE = 20
-"""How many are shown at once unless asked otherwise."""
 _NONE = "–"
 
 
@@ -43,8 +42,9 @@ class Listed:
         return self.known.rows, self.known.columns
 
 
-def data_answer(desk: Desk, *, word: str, page: int, limit: int) -> Answer:
+def data_answer(desk: Desk, asked: Data) -> Answer:
     """A page of the datasets whose names hold a word, the one with the newest run first."""
+    word, page, limit = asked.word, asked.page, asked.limit
     files = {file.name: file for file in files_of(desk.settings.datasets_folder)}
     with desk.log.read() as connection:
         had = datasets.names(connection, desk.principal)
@@ -55,13 +55,19 @@ def data_answer(desk: Desk, *, word: str, page: int, limit: int) -> Answer:
         ]
     items = [_plain(one) for one in shown]
     body = envelope("data", "succeeded", items=items, page=page, total=len(names))
-    following = [*([quoted(word)] if word else []), f"page={page + 1}", *([f"limit={limit}"] if limit != PAGE else [])]
-    following = following if page * limit < len(names) else []
-    card = _card(desk, shown, word=word, first=(page - 1) * limit, total=len(names), following=following)
+    more = [_words_of(replace(asked, page=page + 1))] if page * limit < len(names) else []
+    card = _card(desk, shown, word=word, first=(page - 1) * limit, total=len(names), more=more)
     return Answer(card=card, envelope=body)
 
 
-def _card(desk: Desk, shown: list[Listed], *, word: str, first: int, total: int, following: list[str]) -> Card:
+def _words_of(asked: Data) -> str:
+    """The command as a person would have typed it."""
+    word = [quoted(asked.word)] if asked.word else []
+    limit = [f"limit={asked.limit}"] if asked.limit != Data.limit else []
+    return " ".join(["data", *word, f"page={asked.page}", *limit])
+
+
+def _card(desk: Desk, shown: list[Listed], *, word: str, first: int, total: int, more: list[str]) -> Card:
     title = f"Datasets with `{word}` in their names" if word else "Datasets"
     if not shown:
         met = f"There are {total:,}, on earlier pages." if total else "None." if word else "None yet."
@@ -79,14 +85,11 @@ def _card(desk: Desk, shown: list[Listed], *, word: str, first: int, total: int,
         for one in shown
     )
     span = f"{first + 1} to {first + len(shown)} of {total:,}" if total > len(shown) else f"{total:,}"
-    more = [f"{desk.prefix} describe {quoted(shown[0].name)}"]
-    if following:
-        more.append(" ".join([f"{desk.prefix} data", *following]))
     return Card(
         title=title,
         tables=(Table(caption=f"{title}: {span}", header=header, rows=rows),),
         notes=tuple(_ways(desk)),
-        more=tuple(more),
+        more=tuple(f"{desk.prefix} {words}" for words in (f"describe {quoted(shown[0].name)}", *more)),
     )
 
 

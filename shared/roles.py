@@ -105,21 +105,22 @@ class AccessFile:
 
     def grants(self) -> Grants:
         """What the newest file that could be read says; raises `RefusedWords` where none ever could."""
-        if self._path is not None:
-            with self._lock:
-                self._look(self._path)
+        self._look()
         if self._grants is None:
             raise RefusedWords(*self._problems)
         return self._grants
 
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with the file as it stands on disk now."""
-        if self._path is not None:
-            with self._lock:
-                self._look(self._path)
+        self._look()
         return self._problems
 
-    def _look(self, path: Path) -> None:
+    def _look(self) -> None:
+        if self._path is not None:
+            with self._lock:
+                self._read_if_changed(self._path)
+
+    def _read_if_changed(self, path: Path) -> None:
         try:
             met = path.stat()
             seen: tuple[int, ...] = (met.st_ino, met.st_size, met.st_mtime_ns)

@@ -202,11 +202,16 @@ def _seeds(log: Log, run: Run) -> list[SeedRun]:
     if run.seeds is None:
         return []
     with log.read() as connection:
-        found = [runs.get(connection, seed.run) for seed in seeds.of_run(connection, run.id)]
-    return [
-        SeedRun(one.id, getattr(one.spec, "seed", 0), one.state.value, report=one.result, problem=one.problem)
-        for one in found
-    ]
+        return [
+            SeedRun(
+                one.run,
+                one.seed,
+                one.state.value,
+                report=runs.get(connection, one.run).result,
+                problem=one.problem,
+            )
+            for one in seeds.of_run(connection, run.id)
+        ]
 
 
 def _lay_out(log: Log, store: BlobStore, run: int, folder: Path) -> None:

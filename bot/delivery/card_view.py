@@ -9,14 +9,13 @@ from bot.best_before import best_before_text
 from bot.cards import Card, run_card
 from bot.slack.blocks import Block
 from bot.slack.buttons import run_buttons
+from bot.slack.typed import PREFIX
 from shared.errors import Problem
 from shared.log import runs
 from shared.log.engine import Log
 from shared.log.forecast import forecasts
 from shared.log.runs import Artifact, Run, RunState
 from shared.logs import masked
-
-PREFIX = "/lml"
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class CardView:
     run: Run
     card: Card
     artifacts: list[Artifact]
-    buttons: Block | None
+    buttons: Block
 
 
 def card_view(log: Log, number: int, *, page_of: Callable[[Run], str]) -> CardView:

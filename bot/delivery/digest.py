@@ -1,6 +1,5 @@
 """The weekly digest: when it is due, and what it says."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -12,8 +11,6 @@ from shared.log.digest import Week
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WEEK = timedelta(days=7)
-
-_PERSON = re.compile(r"[UW][A-Z0-9]{2,30}")
 
 
 def last_due(when: str, moment: datetime) -> datetime:
@@ -48,9 +45,7 @@ def digest_card(week: Week) -> Card:
 
 def people_block(requesters: Sequence[tuple[str, int]]) -> Block | None:
     """Who asked for the most, named by Slack itself; None where nobody did."""
-    named = [
-        f"{f'<@{by}>' if _PERSON.fullmatch(by) else kit.escape(kit.cut(by, 60))} {count:,}" for by, count in requesters
-    ]
+    named = [f"{f'<@{by}>' if kit.person(by) else kit.escape(kit.cut(by, 60))} {count:,}" for by, count in requesters]
     return kit.context(kit.markdown("Most runs: " + ", ".join(named))) if named else None
 
 

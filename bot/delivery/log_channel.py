@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.cards import Card, run_card
-from bot.delivery.card_view import PREFIX, without_secrets
+from bot.delivery.card_view import without_secrets
 from bot.delivery.digest import WEEK, digest_card, digest_key, last_due, people_block
 from bot.slack.blocks import Block
+from bot.slack.typed import PREFIX
 from shared.log import notices, runs
 from shared.log.digest import week_of
 from shared.log.engine import Log, now

@@ -76,11 +76,11 @@ class Messages:
 
     def update(self, channel: str, ts: str, text: str, blocks: list[Block]) -> Outcome:
         """Update a message in place; one without blocks loses those that it has."""
-        where = {"channel": channel, "ts": ts}
         outcome, _ = attempt(
             "chat.update",
             self._client.chat_update,
-            **where,
+            channel=channel,
+            ts=ts,
             text=text,
             blocks=blocks,
             parse="none",

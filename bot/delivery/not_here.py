@@ -1,10 +1,10 @@
 """What a person is told whose run has no card, for its channel takes nothing from the bot."""
 
 import logging
-import re
 
-from bot.delivery.card_view import PREFIX
 from bot.delivery.outcomes import Outcome
+from bot.slack.blocks import person
+from bot.slack.typed import PREFIX
 from shared.log import cards, notices
 from shared.log.cards import CardPlace
 from shared.log.engine import Log
@@ -12,8 +12,6 @@ from shared.log.notices import NewNotice, NoticeKind
 from shared.log.runs import Run
 
 logger = logging.getLogger(__name__)
-
-_PERSON = re.compile(r"[UW][A-Z0-9]{2,30}")
 
 
 def tell_not_here(log: Log, place: CardPlace, run: Run, outcome: Outcome, *, owner: str, bot_name: str) -> None:
@@ -24,7 +22,7 @@ def tell_not_here(log: Log, place: CardPlace, run: Run, outcome: Outcome, *, own
     with log.write() as connection:
         if not cards.give_up(connection, place.run, owner=owner, problem=outcome.code):
             return
-        if _PERSON.fullmatch(run.requested_by):
+        if person(run.requested_by):
             notices.write(connection, new)
         else:
             logger.warning("Run %s of %s has no card: %s.", run.id, run.requested_by, outcome.code)

@@ -15,6 +15,7 @@ from bot.delivery.looks import Looks, drawn
 from bot.delivery.messages import Messages, notice_tag
 from bot.delivery.outcomes import Came, Outcome, refused_sentence
 from bot.delivery.pace import Pace
+from bot.delivery.rates import ANY_METHOD
 from bot.delivery.sender import MOST_TRIES, REFUSED_AGAIN_S, Rhythm
 from bot.slack.blocks import Block
 from shared.log import notices
@@ -66,8 +67,7 @@ class NoticeSender:
 
     def soonest_s(self) -> float | None:
         """How soon a channel may take a message that took none; None when none was asked in vain."""
-        waits = [self._pace.closed_for_s(_POST, channel=channel) for channel in self._pace.closed_channels(_POST)]
-        return min((wait_s for wait_s in waits if wait_s > 0), default=None)
+        return self._pace.soonest_s(_POST)
 
     def _is_not_there(self, notice: Notice) -> bool:
         """Look for a message that may exist; True when it surely does not."""
@@ -136,10 +136,10 @@ class NoticeSender:
             self._later(notice, 0.0)
         elif outcome.came in (Came.TOKEN_REFUSED, Came.METHOD_REFUSED):
             logger.error("%s", refused_sentence(outcome))
-            self._pace.hold("*" if outcome.came is Came.TOKEN_REFUSED else outcome.method, REFUSED_AGAIN_S)
+            self._pace.hold(ANY_METHOD if outcome.came is Came.TOKEN_REFUSED else outcome.method, REFUSED_AGAIN_S)
             self._later(notice, REFUSED_AGAIN_S)
         elif outcome.came is Came.UNKNOWN:
-            self._later(notice, min(60.0, self._rhythm.backoff_s * 2.0 ** min(notice.tries, 6)), tried=True)
+            self._later(notice, self._rhythm.after_s(notice.tries), tried=True)
         elif notice.kind is NoticeKind.TELL:
             self._tell_there(notice, outcome)
         else:
@@ -162,7 +162,7 @@ class NoticeSender:
         if notice.kind is NoticeKind.DIGEST and notice.tries < MOST_TRIES:  # somebody may invite the bot yet
             self._later(notice, _DIGEST_AGAIN_S, tried=True)
         elif outcome.came is Came.REFUSED and outcome.code != "thread_not_found" and notice.tries < MOST_TRIES:
-            self._later(notice, self._rhythm.backoff_s * 2.0 ** min(notice.tries, 6), tried=True)
+            self._later(notice, self._rhythm.after_s(notice.tries), tried=True)
         else:
             self._done(notice, problem=outcome.code)
 

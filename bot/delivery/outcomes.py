@@ -9,7 +9,7 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
-from bot.slack.web import LOST, code_of, outcome_unknown, retry_after_s
+from bot.slack.web import LOST, code_of, outcome_unknown, reason_of, retry_after_s
 
 NOT_POSSIBLE_HERE = frozenset(
     {
@@ -104,8 +104,8 @@ def attempt(method: str, call: Callable[..., SlackResponse], **arguments: Any) -
         return outcome_of(error, method=method), None
     except LOST as error:
         if isinstance(getattr(error, "reason", error), _NEVER_SENT):
-            return Outcome(Came.LATER, code=_reason(error), wait_s=UNREACHED_AGAIN_S, method=method), None
-        return Outcome(Came.UNKNOWN, code=_reason(error), method=method), None
+            return Outcome(Came.LATER, code=reason_of(error), wait_s=UNREACHED_AGAIN_S, method=method), None
+        return Outcome(Came.UNKNOWN, code=reason_of(error), method=method), None
     return Outcome(Came.WELL, ts=str(answer.get("ts") or answer.get("message_ts") or ""), method=method), answer
 
 
@@ -144,7 +144,3 @@ def _needed(error: SlackApiError) -> str:
         return str(error.response["needed"] or "")
     except (KeyError, TypeError, ValueError):
         return ""
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "reason", "") or error) or type(error).__name__

@@ -101,6 +101,12 @@ class Pace:
         until = self._refused.get((method, channel, urgent), 0.0)
         return max(until - self._clock(), 0.0)
 
+    def soonest_s(self, *methods: str) -> float | None:
+        """How soon one of these may have a turn that it asked for in vain, anywhere; None when none did."""
+        moment = self._clock()
+        waits = [until - moment for (named, _, _), until in list(self._refused.items()) if named in methods]
+        return min((wait_s for wait_s in waits if wait_s > 0), default=None)
+
     def closed_channels(self, method: str) -> frozenset[str]:
         """The channels in which it makes no sense now to ask for a turn of a method."""
         moment = self._clock()
@@ -108,17 +114,16 @@ class Pace:
         return frozenset(channel for (named, channel, _), until in met if named == method and until > moment)
 
     def hold(self, method: str, seconds: float, *, channel: str = "") -> None:
-        """Leave a method alone for so long, as Slack asked; in a channel only, where one is given."""
+        """Leave a method alone for so long, as Slack asked; in a channel only, where one is given.
+
+        What concerns every method of the workspace, such as a token that is refused, holds `ANY_METHOD`.
+        """
         seconds = min(seconds, LONGEST_HOLD_S)
         name = f"channel:{channel}" if channel else method
         logger.info("Slack is not asked for %s for %.0f s.", name, seconds)
         self._own.hold(name, seconds)
         if self._shared is not None:
             self._shared.hold(name, seconds)
-
-    def hold_all(self, seconds: float) -> None:
-        """Leave the workspace alone for so long: what was refused concerns every method."""
-        self.hold(ANY_METHOD, seconds)
 
     @property
     def progress_every_s(self) -> float:

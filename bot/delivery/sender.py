@@ -15,6 +15,7 @@ and the more cards there are, the rarer.
 import logging
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ from bot.delivery.messages import Messages, run_tag
 from bot.delivery.not_here import tell_not_here
 from bot.delivery.outcomes import Came, Outcome, refused_sentence
 from bot.delivery.pace import Pace
+from bot.delivery.rates import ANY_METHOD
 from bot.delivery.thread_files import Thread, ThreadFiles
 from bot.slack.blocks import Block
 from shared.log import cards
@@ -67,6 +69,24 @@ class Rhythm:
     unsure_s: float = 30.0
     """How long a request that was not answered may still be done by Slack."""
 
+    def after_s(self, tries: int) -> float:
+        """How long to wait after so many tries that failed."""
+        return min(60.0, self.backoff_s * 2.0 ** min(tries, 6))
+
+
+@dataclass
+class _Memory:
+    """What this sender alone remembers of a card until its run is over; the log holds what must not be lost."""
+
+    tries: int = 0
+    """In a row, that Slack refused."""
+    unsure_at: float | None = None
+    """When it last did not answer an edit."""
+    may_be_second: bool = False
+    """An earlier message of this card may stand above, for the bot may not look."""
+    fixed: bool = False
+    """Its message takes no change, or is gone: it was posted anew, or will be for its end."""
+
 
 @dataclass(frozen=True)
 class Duties:
@@ -96,11 +116,8 @@ class CardSender:
         self._rhythm, self._bot_name = rhythm or Rhythm(), bot_name
         self._page_of, self._looks, self._duties = page_of, looks or Looks(), duties or Duties()
         self._owner = f"bot-{uuid.uuid4().hex[:12]}"
-        self._tries: dict[int, int] = {}
-        self._earlier: set[int] = set()
-        self._fixed: set[int] = set()
-        self._unsure_at: dict[int, float] = {}
-        self._full_look_at: float | None = None
+        self._memory: defaultdict[int, _Memory] = defaultdict(_Memory)
+        self._full_look_at = float("-inf")
         self._taken_at = 0.0
 
     def send_next(self) -> bool:
@@ -119,18 +136,10 @@ class CardSender:
 
     def soonest_s(self) -> float | None:
         """How soon a turn may be had that was not to be had; None when none was asked for in vain."""
-        waits = [
-            self._pace.closed_for_s("chat.update", urgent=True),
-            self._pace.closed_for_s("chat.update"),
-            *(
-                self._pace.closed_for_s("chat.postMessage", channel=channel)
-                for channel in self._pace.closed_channels("chat.postMessage")
-            ),
-        ]
-        return min((wait_s for wait_s in waits if wait_s > 0), default=None)
+        return self._pace.soonest_s("chat.update", "chat.postMessage")
 
     def _take(self) -> CardPlace | None:
-        look_at_all = self._full_look_at is None or time.monotonic() > self._full_look_at
+        look_at_all = time.monotonic() > self._full_look_at
         with self._log.read() as connection:
             since = None if look_at_all else now(connection) - LOOKS_BACK
             wanted = self._wanted(since)
@@ -165,7 +174,7 @@ class CardSender:
         if mark is None:
             return
         text, blocks = self._drawn(view)
-        if time.monotonic() - asked_at > self._rhythm.lease_s / 2:  # this process stood still: the lease may be gone
+        if self._stood_still(since=asked_at):
             outcome = Outcome(Came.LATER, code="stood_still")
         else:
             outcome = self._messages.post(place.channel_id, run_tag(place.run), text, blocks)
@@ -193,23 +202,21 @@ class CardSender:
                 return False
             if found.came is not Came.WELL:  # the bot may not look: better twice, and said, than never
                 logger.warning("It is not known whether the card of run %s was posted: %s", place.run, found.code)
-                self._earlier.add(place.run)
+                self._memory[place.run].may_be_second = True
             return True
         self._settle(place, view, found)
         return False
 
     def _update(self, place: CardPlace, view: CardView) -> None:
         run = view.run
-        if place.run in self._fixed and not run.state.ended:  # its message takes no change: the end gets a new one
+        if self._known(place.run).fixed and not run.state.ended:  # its message takes no change: the end gets a new one
             self._shown(view, ts=place.message_ts or "")
             return
         if self._no_turn(place, "chat.update", urgent=run.state.ended):
             return
         ts = place.message_ts or ""
         text, blocks = self._drawn(view)
-        if (
-            time.monotonic() - self._taken_at > self._rhythm.lease_s / 2
-        ):  # stood still: another bot may show more by now
+        if self._stood_still(since=self._taken_at):  # another bot may show more by now
             self._put_off(place, 0.0)
             return
         outcome = self._messages.update(place.channel_id, ts, text, blocks)
@@ -219,13 +226,14 @@ class CardSender:
             self._replace(place, view, outcome)
         else:
             if outcome.came is Came.UNKNOWN:
-                self._unsure_at[place.run] = time.monotonic()
+                self._memory[place.run].unsure_at = time.monotonic()
             self._settle(place, view, outcome, blocks=blocks)
 
     def _replace(self, place: CardPlace, view: CardView, outcome: Outcome) -> None:
         """A card that cannot be edited any more gets a new message: once while the run goes on, and for its end."""
-        deleted_once = outcome.came is Came.GONE and place.run not in self._fixed
-        self._fixed.add(place.run)
+        known = self._memory[place.run]
+        deleted_once = outcome.came is Came.GONE and not known.fixed
+        known.fixed = True
         if not (deleted_once or view.run.state.ended):
             self._shown(view, ts=place.message_ts or "")
             return
@@ -248,7 +256,7 @@ class CardSender:
 
     def _drawn(self, view: CardView) -> tuple[str, list[Block]]:
         card = view.card
-        if view.run.id in self._earlier:
+        if self._known(view.run.id).may_be_second:
             card = replace(card, notes=(EARLIER, *card.notes))
         return drawn(card, self._looks.of(view.run.id, view.run.last_event), buttons=view.buttons)
 
@@ -268,23 +276,21 @@ class CardSender:
             self._forget(place.run)
         elif outcome.came in (Came.TOKEN_REFUSED, Came.METHOD_REFUSED):
             logger.error("%s", refused_sentence(outcome))
-            if outcome.came is Came.TOKEN_REFUSED:
-                self._pace.hold_all(REFUSED_AGAIN_S)
-            else:
-                self._pace.hold(outcome.method, REFUSED_AGAIN_S)
+            self._pace.hold(ANY_METHOD if outcome.came is Came.TOKEN_REFUSED else outcome.method, REFUSED_AGAIN_S)
             self._put_off(place, REFUSED_AGAIN_S)
         else:
             self._try_again(place, outcome)
 
     def _try_again(self, place: CardPlace, outcome: Outcome) -> None:
-        tries = self._tries[place.run] = self._tries.get(place.run, 0) + 1
+        self._memory[place.run].tries += 1
+        tries = self._memory[place.run].tries
         logger.warning("Slack did not take the card of run %s (%s), try %s.", place.run, outcome.code, tries)
         if tries >= MOST_TRIES and outcome.came is not Came.UNKNOWN:
             self._forget(place.run)
             with self._log.write() as connection:
                 cards.give_up(connection, place.run, owner=self._owner, problem=outcome.code)
             return
-        self._put_off(place, min(60.0, self._rhythm.backoff_s * 2.0 ** min(tries, 6)))
+        self._put_off(place, self._rhythm.after_s(tries))
 
     def _no_turn(self, place: CardPlace, method: str, *, channel: str = "", urgent: bool = False) -> bool:
         wait_s = self._pace.take(method, channel=channel, urgent=urgent)
@@ -298,7 +304,7 @@ class CardSender:
     def _shown(self, view: CardView, *, ts: str) -> None:
         run, event = view.run, view.run.last_event
         self._looks.take(run.id, event)
-        self._tries.pop(run.id, None)
+        self._known(run.id).tries = 0
         with self._log.write() as connection:
             again_in_s, rests_s = 0.0, self._rests_s(connection, run.state)
             if run.state.ended and self._may_be_overwritten(run.id):
@@ -317,7 +323,8 @@ class CardSender:
 
     def _may_be_overwritten(self, run: int) -> bool:
         """Whether Slack may yet do an edit that it did not answer, over a later one: the end is then sent twice."""
-        unsure_at = self._unsure_at.pop(run, None)
+        known = self._known(run)
+        unsure_at, known.unsure_at = known.unsure_at, None
         return unsure_at is not None and time.monotonic() - unsure_at < self._rhythm.unsure_s
 
     def _rests_s(self, connection: Connection, state: RunState) -> float:
@@ -329,6 +336,10 @@ class CardSender:
         fair_s = cards.running(connection) * self._pace.progress_every_s * _SLACK_IN_TURNS
         return max(self._rhythm.running_every_s, fair_s)
 
+    def _stood_still(self, *, since: float) -> bool:
+        """Whether this process was stopped for so long that the lease may be gone."""
+        return time.monotonic() - since > self._rhythm.lease_s / 2
+
     def _note_unposted(self, place: CardPlace) -> None:
         with self._log.write() as connection:
             cards.note_unposted(connection, place.run, owner=self._owner)
@@ -337,10 +348,11 @@ class CardSender:
         with self._log.write() as connection:
             cards.put_off(connection, place.run, owner=self._owner, seconds=seconds)
 
+    def _known(self, run: int) -> _Memory:
+        """What is remembered of a card, to be read or cleared; most have nothing, and get no entry."""
+        return self._memory.get(run) or _Memory()
+
     def _forget(self, run: int) -> None:
         """Nothing more will be sent of this run, as far as is known."""
         self._looks.forget(run)
-        for known in (self._tries, self._unsure_at):
-            known.pop(run, None)
-        for met in (self._earlier, self._fixed):
-            met.discard(run)
+        self._memory.pop(run, None)

@@ -21,6 +21,7 @@ from bot.delivery.outcomes import WELL, Came, Outcome, attempt, refused_sentence
 from bot.delivery.pace import Pace
 from bot.delivery.refused_files import refused_text
 from bot.delivery.uploads import send_bytes
+from bot.slack.file_facts import places_of
 from bot.slack.render import thread_files
 from shared.blobs import BlobStore
 from shared.errors import LmlError
@@ -120,7 +121,7 @@ class ThreadFiles:
         A file that Slack has was shown, for it has none before; where it is shown is told a little later.
         """
         outcome, answer = self._call(lease, thread, _INFO, self._client.files_info, file=file_id)
-        if answer is not None and _is_in(answer.get("file") or {}, thread.channel):
+        if answer is not None and thread.channel in places_of(answer.get("file") or {}):
             self._note_sent(lease, [met.name])
             return True
         if outcome.came is Came.METHOD_REFUSED:
@@ -255,11 +256,3 @@ def _unfit(artifact: Artifact) -> str:
     if artifact.size_bytes > MOST_BYTES:
         return f"it has {artifact.size_bytes:,} bytes"
     return "" if artifact.size_bytes else "it is empty"  # Slack takes no empty file
-
-
-def _is_in(file: Mapping[str, Any], channel: str) -> bool:
-    """Whether a file is shown in a channel, by what `files.info` says of it."""
-    shares = file.get("shares") or {}
-    places = [place for kind in shares.values() if isinstance(kind, Mapping) for place in kind]
-    named = [place for kind in ("channels", "groups", "ims") for place in file.get(kind) or []]
-    return channel in (*places, *named)

@@ -4,19 +4,12 @@ import http.client
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.error import HTTPError
-from urllib.request import (
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-    UnknownHandler,
-)
+from urllib.request import Request
 
 from bot.delivery.outcomes import WELL, Came, Outcome
+from bot.slack.web import reason_of, straight_opener
 
 METHOD = "upload"
 BEAT_EVERY_S = 5.0
@@ -31,7 +24,7 @@ def send_bytes(address: str, file: Path, *, beat: Callable[[], None], proxy: str
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
         request = Request(address, data=_Beating(stream, beat), headers=headers, method="POST")  # noqa: S310
         try:
-            with _opener(proxy).open(request, timeout=TIMEOUT_S) as answer:
+            with straight_opener(proxy).open(request, timeout=TIMEOUT_S) as answer:
                 if "html" in (answer.headers.get("Content-Type") or ""):  # a proxy's page: Slack answers `OK`
                     return Outcome(Came.UNKNOWN, code="html", method=METHOD)
                 answer.read(_PART_BYTES)
@@ -39,7 +32,7 @@ def send_bytes(address: str, file: Path, *, beat: Callable[[], None], proxy: str
             with error:
                 return _refused(error)
         except (OSError, http.client.HTTPException) as error:
-            return Outcome(Came.UNKNOWN, code=str(error) or type(error).__name__, method=METHOD)
+            return Outcome(Came.UNKNOWN, code=reason_of(error), method=METHOD)
     return WELL
 
 
@@ -50,27 +43,6 @@ def _refused(error: HTTPError) -> Outcome:
         wait_s = float(waits) if waits.isascii() and waits.isdecimal() and len(waits) < 5 else 5.0
         return Outcome(Came.LATER, code="ratelimited", wait_s=wait_s, method=METHOD)
     return Outcome(Came.UNKNOWN, code=f"http_{error.code}", method=METHOD)
-
-
-def _opener(proxy: str | None) -> OpenerDirector:
-    """Speaks HTTP and HTTPS alone; a redirect is an error like any other status that is none of 2xx."""
-    opener = OpenerDirector()
-    proxies = ProxyHandler({"http": proxy, "https": proxy} if proxy else None)
-    for handler in (proxies, UnknownHandler(), HTTPHandler(), HTTPSHandler(), _Plainly()):
-        opener.add_handler(handler)
-    return opener
-
-
-class _Plainly(HTTPErrorProcessor):
-    """Raises for each answer that is no success."""
-
-    def http_response(self, request: Request, response: Any) -> Any:
-        """The answer, or `HTTPError`."""
-        if 200 <= response.status < 300:
-            return response
-        raise HTTPError(request.full_url, response.status, response.reason, response.headers, response)
-
-    https_response = http_response
 
 
 class _Beating:

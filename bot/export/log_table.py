@@ -9,6 +9,7 @@ from typing import IO, Any
 from sqlalchemy import select
 
 from bot.desk import Desk
+from bot.scored import interval_of, on_test
 from shared.log import search, tables
 from shared.log.runs import MOST_NUMBER, Run, visible_to
 from shared.search import Query
@@ -103,16 +104,15 @@ def write_jsonl(rows: Iterator[dict[str, Any]], columns: Sequence[str], target: 
 
 def _row(run: Run, tags: Sequence[str]) -> dict[str, Any]:
     plain = run.model_dump(mode="json", include={*COLUMNS} - _COMPUTED)
-    result = run.result or {}
-    interval = ((result.get("intervals") or {}).get("test") or {}).get(run.headline) or (None, None)
+    low, high = interval_of(run.result, run.headline) or (None, None)
     return {
         **plain,
         "run": run.id,
         "tags": ",".join(tags) or None,
         "dataset": run.dataset_name,
-        "score_sd": ((result.get("sd") or {}).get("test") or {}).get(run.headline),
-        "score_low": interval[0],
-        "score_high": interval[1],
+        "score_sd": on_test(run.result, "sd").get(run.headline or ""),
+        "score_low": low,
+        "score_high": high,
         "seed": getattr(run.spec, "seed", None),
         "seeds": None if run.seeds is None else len(run.seeds),
         "error": None if run.problem is None else run.problem.code,

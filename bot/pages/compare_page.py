@@ -10,6 +10,7 @@ from bot.pages import figures
 from bot.pages.charts import Chart
 from bot.pages.html import Shown
 from bot.pages.run_page import compared_chart
+from bot.scored import interval_of, on_test
 from bot.tables import interval_text, spread_text
 from shared.errors import refused
 from shared.log import pages, runs
@@ -64,12 +65,8 @@ def _same_rows(found: Sequence[Run]) -> bool:
     return len(rows) == 1 and None not in next(iter(rows))
 
 
-def _tested(run: Run) -> dict[str, float | None]:
-    return ((run.result or {}).get("metrics") or {}).get("test") or {}
-
-
 def _metrics(found: Sequence[Run]) -> Table | None:
-    names = list(dict.fromkeys(name for run in found for name in _tested(run)))
+    names = list(dict.fromkeys(name for run in found for name in on_test(run.result, "metrics")))
     if not names:
         return None
     rows = tuple((name, *(_mean_text(run, name) for run in found)) for name in names)
@@ -78,16 +75,14 @@ def _metrics(found: Sequence[Run]) -> Table | None:
 
 
 def _mean_text(run: Run, name: str) -> str:
-    sds = ((run.result or {}).get("sd") or {}).get("test") or {}
-    return spread_text(_tested(run).get(name), sds.get(name))
+    return spread_text(on_test(run.result, "metrics").get(name), on_test(run.result, "sd").get(name))
 
 
 def _intervals(found: Sequence[Run]) -> Table | None:
-    told = [((run.result or {}).get("intervals") or {}).get("test") or {} for run in found]
-    names = list(dict.fromkeys(name for intervals in told for name in intervals))
+    names = list(dict.fromkeys(name for run in found for name in on_test(run.result, "intervals")))
     if not names:
         return None
-    rows = tuple((name, *(interval_text(intervals.get(name)) for intervals in told)) for name in names)
+    rows = tuple((name, *(interval_text(interval_of(run.result, name)) for run in found)) for name in names)
     return Table("Their 95 % intervals", ("metric", *(f"run {run.id}" for run in found)), rows)
 
 
@@ -96,13 +91,8 @@ def _chart(found: Sequence[Run]) -> Chart | None:
     if len(metrics) != 1 or None in metrics:
         return None
     metric = str(found[0].headline)
-    reached = [(str(run.id), run.score, _interval(run, metric)) for run in found if run.score is not None]
+    reached = [(str(run.id), run.score, interval_of(run.result, metric)) for run in found if run.score is not None]
     return figures.runs_chart(metric, reached)
-
-
-def _interval(run: Run, metric: str) -> Sequence[float] | None:
-    interval: Sequence[float] | None = (((run.result or {}).get("intervals") or {}).get("test") or {}).get(metric)
-    return interval
 
 
 def _specs(found: Sequence[Run]) -> Table | None:

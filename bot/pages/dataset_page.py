@@ -9,6 +9,7 @@ from bot.desk import Desk
 from bot.pages import figures
 from bot.pages.html import Shown
 from bot.pages.list_page import line
+from bot.scored import interval_of, on_test
 from bot.tables import interval_text, spread_text
 from shared.log import boards, pages
 from shared.log.beside import promotions_of
@@ -51,22 +52,19 @@ def _board(board: Board, size: int, ranked: Sequence[Run]) -> dict[str, Any]:
             str(place),
             str(run.id),
             run.model or "–",
-            spread_text(run.score, (((run.result or {}).get("sd") or {}).get("test") or {}).get(board.metric)),
-            interval_text(_interval(run, board.metric)),
+            spread_text(run.score, on_test(run.result, "sd").get(board.metric)),
+            interval_text(interval_of(run.result, board.metric)),
             run.requested_by,
         )
         for place, run in enumerate(ranked, start=1)
     )
     more = f", the best {len(ranked)} of {size:,}" if size > len(ranked) else ""
     caption = f"Target {board.target or 'not told'}, by {board.metric}{more}"
-    reached = [(str(run.id), run.score, _interval(run, board.metric)) for run in ranked[:8] if run.score is not None]
+    reached = [
+        (str(run.id), run.score, interval_of(run.result, board.metric)) for run in ranked[:8] if run.score is not None
+    ]
     table = Table(caption, ("place", "run", "model", board.metric, "95 % interval", "by"), rows)
     return {"table": table, "chart": figures.runs_chart(board.metric, reached)}
-
-
-def _interval(run: Run, metric: str) -> Sequence[float] | None:
-    interval: Sequence[float] | None = (((run.result or {}).get("intervals") or {}).get("test") or {}).get(metric)
-    return interval
 
 
 def _columns(run: Run | None) -> Table | None:

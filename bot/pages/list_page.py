@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from bot.cards import duration_text, seconds_between
+from bot.cards import duration_text, took_s
 from bot.desk import Desk
 from bot.pages.html import Shown
 from bot.search_words import query_of
@@ -49,7 +49,7 @@ def show(desk: Desk, *, words: str, before: int | None) -> Shown:
 
 def line(run: ListedRun) -> Line:
     """A run as a list shows it."""
-    took = seconds_between(run.started_at if run.seeds is None else run.created_at, run.ended_at)
+    took = took_s(run)
     moment = run.created_at.strftime("%Y-%m-%d %H:%M")
     return Line(
         number=run.number,

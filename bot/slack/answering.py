@@ -6,28 +6,25 @@ down leaves words that tell so. The answer follows through the `response_url` of
 messages in 30 minutes, and where that fails as a message that only this person sees.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import suppress
-from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from slack_bolt import Ack
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.webhook import WebhookClient
 
 from bot.cards import Card
 from bot.slack.asked import Asked
 from bot.slack.blocks import Block
 from bot.slack.command import ANSWER_WITHIN_S, CommandDesk, Reply
 from bot.slack.render import message
-from bot.slack.web import LOST, code_of
+from bot.slack.web import LOST, code_of, reason_of
 from shared.errors import Problem
 
 logger = logging.getLogger(__name__)
@@ -125,7 +122,7 @@ class Answers:
                 if "block" not in code:
                     break
             except LOST as error:
-                code = type(error).__name__
+                code = reason_of(error)
                 break
             else:
                 return
@@ -153,18 +150,14 @@ def _shown(card: Card) -> dict[str, Any]:
 
 def _post(address: str, text: str, blocks: list[Block]) -> str:
     """Post to a response_url; '' when it was taken, else why not. A lost answer counts as not taken: better twice."""
-    body: dict[str, Any] = {"response_type": "ephemeral", "replace_original": False, "text": text}
-    body |= {"blocks": blocks} if blocks else {}
-    request = Request(  # noqa: S310 - the scheme and the host were looked at
-        address, data=json.dumps(body).encode(), headers={"Content-Type": "application/json; charset=utf-8"}
-    )
+    hook = WebhookClient(address, timeout=_SEND_TIMEOUT_S, retry_handlers=[])
     try:
-        with urlopen(request, timeout=_SEND_TIMEOUT_S) as answer:  # noqa: S310
-            said = answer.read(200).decode(errors="replace").strip()
-    except HTTPError as error:
-        return f"{error.code} {error.read(200).decode(errors='replace').strip()}".strip()
-    except (OSError, HTTPException) as error:
-        return str(getattr(error, "reason", "") or error) or type(error).__name__
+        answer = hook.send(text=text, blocks=blocks or None, response_type="ephemeral", replace_original=False)
+    except (*LOST, ValueError, LookupError) as error:  # also of an answer that is no text
+        return reason_of(error)
+    said = answer.body.strip()[:200]
+    if answer.status_code >= 300:
+        return f"{answer.status_code} {said}".strip()
     return "" if said in ("", "ok") or '"ok":true' in said.replace(" ", "") else said
 
 

@@ -12,11 +12,12 @@ from bot.slack import changes, clicks, home, mentions, modals, shortcuts
 from bot.slack.answering import Answers
 from bot.slack.arrivals import arrived
 from bot.slack.asked import of_command
-from bot.slack.command import PREFIX, CommandDesk
+from bot.slack.command import CommandDesk
 from bot.slack.form_data import Heads
 from bot.slack.home import HomeTab
 from bot.slack.mentions import Ears
 from bot.slack.modals import Forms
+from bot.slack.typed import PREFIX
 from bot.slack.views import ids
 from bot.slack.views.fields import Place
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from bot.slack.file_facts import TRACE_MODES
 from bot.slack.typed import as_typed, without_mention
 from shared.access import Entry, Visibility
 
@@ -122,6 +123,22 @@ def of_submission(
     )
 
 
+def of_shortcut(payload: Mapping[str, Any]) -> Asked:
+    """A shortcut of a message: it says nothing in words."""
+    channel = payload.get("channel") or {}
+    return Asked(
+        team_id=_team(payload),
+        user_id=_text(payload.get("user") or {}, "id"),
+        channel_id=_text(channel, "id") or None,
+        channel_name=_text(channel, "name"),
+        text="",
+        entry=Entry.SHORTCUT,
+        response_url=_text(payload, "response_url") or None,
+        trigger_id=_text(payload, "trigger_id") or None,
+        app_id=_text(payload, "api_app_id"),
+    )
+
+
 def of_mention(payload: Mapping[str, Any], *, bot_user: str) -> Asked:
     """An event `app_mention`: the words behind the bot's name; the answer goes into the thread below it."""
     event = payload.get("event") or {}
@@ -136,7 +153,7 @@ def of_direct_message(payload: Mapping[str, Any], *, bot_user: str) -> Asked:
 
 def files_of(message: Mapping[str, Any]) -> tuple[SharedFile, ...]:
     """The files of a message that are still there."""
-    there = [file for file in message.get("files") or () if file.get("mode") not in ("tombstone", "hidden_by_limit")]
+    there = [file for file in message.get("files") or () if file.get("mode") not in TRACE_MODES]
     return tuple(SharedFile(_text(file, "id"), _text(file, "name")) for file in there if file.get("id"))
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 Block = dict[str, Any]
+Element = dict[str, Any]
+"""A part of a block: a button, a field, an option."""
 
 HEADER_CHARACTERS = 150
 SECTION_CHARACTERS = 3_000

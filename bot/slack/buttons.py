@@ -1,22 +1,19 @@
 """The buttons below a run's card: what can be done with it in the state that it is in. Pure."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from bot.slack import blocks as kit
-from bot.slack.blocks import Block
+from bot.slack.blocks import Block, Element
 from bot.slack.views import ids
 from shared.log.runs import Artifact, Run
 from shared.log.states import RunState
 from shared.specs import CompareSpec, DescribeSpec, EvaluateSpec, TrainSpec
 
-Element = dict[str, Any]
-
 _MODEL = "model.onnx"
 
 
-def run_buttons(run: Run, *, page: str = "", artifacts: Sequence[Artifact] = ()) -> Block | None:
-    """The buttons of a run; None where there are none. `page` is the address of the page that shows all of it."""
+def run_buttons(run: Run, *, page: str = "", artifacts: Sequence[Artifact] = ()) -> Block:
+    """The buttons of a run. `page` is the address of the page that shows all of it."""
     elements = [*_acts(run, artifacts), details_button(run, page)]
     return {"type": "actions", "elements": elements}
 

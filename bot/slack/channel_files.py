@@ -58,11 +58,11 @@ class ChannelFiles:
         self._require_in_folder(name, files, seen=seen)
         return None
 
-    def head(self, file_id: str, *, user: str, channel: str | None, bytes: int = HEAD_BYTES) -> bytes:  # noqa: A002
+    def head(self, file_id: str, *, user: str, channel: str | None) -> bytes:
         """The first bytes of a file, for this person's form that asks for its columns; raises `RunFailed`."""
         file = self._looked_over(self._for(file_id, file_id, user=user, channel=channel), within_s=_HEAD_WITHIN_S)
         name = name_of(file, file_id)
-        return beginning(self._address(file, name), name, token=self._client.token, most_bytes=bytes)
+        return beginning(self._address(file, name), name, token=self._client.token, most_bytes=HEAD_BYTES)
 
     def _given(self, file_id: str, run: Run) -> File:
         """The file that a run was asked for with."""

@@ -22,6 +22,7 @@ from bot.named_runs import resolved
 from bot.slack.arrivals import Arrivals
 from bot.slack.asked import Asked
 from bot.slack.named_files import Understood, understood
+from bot.slack.typed import PREFIX
 from bot.words import split_words
 from shared.access import Entry, Principal, Visibility
 from shared.blobs import BlobStore
@@ -36,7 +37,6 @@ from shared.specs import dataset_of
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "/lml"
 ANSWER_WITHIN_S = 1.4
 """Slack shows an error after 3 s, and what it takes to travel is not ours to spend."""
 
@@ -122,7 +122,7 @@ class CommandDesk:
             future.cancel()
             number = attempt.give_up()
             if number is not None:
-                return Reply(_written(number, asked.text), run=number)
+                return Reply(_written_card(number, asked.text), run=number)
             logger.warning("A command was not answered in time: the log does not answer.")
             slow = unavailable(
                 "database_unavailable",
@@ -228,7 +228,7 @@ class CommandDesk:
             title = f"Nothing was queued: run {number} is recorded as failed"
             return Reply(Card(title=title, problem=one_problem(outside.problems)), outside.problems, run=number)
         self._written()
-        return Reply(_written(number, command.words), run=number)
+        return Reply(_written_card(number, command.words), run=number)
 
     def _visibility(self, asked: Asked) -> Visibility:
         """Who will see a run: the team only where both the request and Slack's facts say that the channel is public."""
@@ -279,7 +279,7 @@ def _verb_in(words: list[str]) -> str:
     return words[0].lower() if words and words[0].lower() in VERB_NAMES else "unknown"
 
 
-def _written(number: int, words: str) -> Card:
+def _written_card(number: int, words: str) -> Card:
     return Card(title="", headline=f"Run {number} is written: {words}. Its card follows here.")
 
 

@@ -9,6 +9,7 @@ from string import punctuation
 from urllib.parse import quote
 
 from bot.slack.file_facts import gone
+from bot.slack.web import reason_of, straight_opener
 from shared.blobs import CHUNK_BYTES
 from shared.datasets.first_bytes import FileKind, kind_of, peeked
 from shared.errors import RunFailed, failed
@@ -76,28 +77,17 @@ def no_scope(what: str) -> RunFailed:
 
 def unreachable(error: Exception) -> RunFailed:
     """The answer to a Slack that gave none."""
-    reason = str(getattr(error, "reason", "") or error) or type(error).__name__
     return failed(
         "slack_unavailable",
-        f"Slack did not give the dataset's file: {reason.splitlines()[0]}.",
+        f"Slack did not give the dataset's file: {reason_of(error)}.",
         "Type the command again in a minute.",
     )
 
 
 def _opened(address: str, token: str | None) -> HTTPResponse:
-    """What opens an address and follows no redirect: that would carry the token to whatever host it names."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
     plain = quote(address, safe=punctuation)  # names with gaps and letters of other languages
     request = urllib.request.Request(plain, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - it was judged
-    response: HTTPResponse = opener.open(request, timeout=TIMEOUT_S)
+    response: HTTPResponse = straight_opener().open(request, timeout=TIMEOUT_S)
     return response
 
 

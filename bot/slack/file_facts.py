@@ -9,7 +9,8 @@ from shared.errors import RunFailed, failed
 
 File = Mapping[str, Any]
 
-_GONE = frozenset({"tombstone", "hidden_by_limit"})
+TRACE_MODES = frozenset({"tombstone", "hidden_by_limit"})
+"""The modes of a file of which only a trace is left."""
 _NO_FILES = {
     "space": "canvas",
     "canvas": "canvas",
@@ -32,7 +33,7 @@ def newest_of(files: Sequence[File], name: str) -> File | None:
 
 def is_gone(file: File) -> bool:
     """Whether only a trace of it is left."""
-    return file.get("mode") in _GONE or file.get("file_access") in _HIDDEN
+    return file.get("mode") in TRACE_MODES or file.get("file_access") in _HIDDEN
 
 
 def is_whole(file: File) -> bool:
@@ -44,10 +45,14 @@ def is_for(file: File, *, user: str, channel: str | None) -> bool:
     """Whether this person shared it, or it was shared in this channel: an id alone opens no file."""
     if file.get("user") == user:
         return True
-    shares = file.get("shares") or {}
-    places = {*(file.get("channels") or ()), *(file.get("groups") or ()), *(file.get("ims") or ())}
-    places |= {place for kind in shares.values() if isinstance(kind, Mapping) for place in kind}
-    return channel is not None and channel in places
+    return channel is not None and channel in places_of(file)
+
+
+def places_of(file: File) -> set[str]:
+    """The channels and conversations in which a file was shared."""
+    named = {place for kind in ("channels", "groups", "ims") for place in file.get(kind) or ()}
+    shares = (file.get("shares") or {}).values()
+    return named | {place for kind in shares if isinstance(kind, Mapping) for place in kind}
 
 
 def require_data(file: File, name: str, *, most_bytes: int, hosts: frozenset[tuple[str, str]]) -> str:

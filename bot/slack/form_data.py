@@ -30,7 +30,7 @@ _NEWEST_FILES = 50
 class Heads(Protocol):
     """Reads the beginnings of files in Slack (`bot.slack.channel_files.ChannelFiles`)."""
 
-    def head(self, file_id: str, *, user: str, channel: str | None, bytes: int = ...) -> bytes:  # noqa: A002 - so many
+    def head(self, file_id: str, *, user: str, channel: str | None) -> bytes:
         """The first bytes of a file that this person may read there; raises `RunFailed`."""
 
 
@@ -99,7 +99,7 @@ def _heads(desk: Desk, heads: Heads, name: str, shared: list[SharedFile]) -> Ite
     meant = next((file for file in shared if file_name(file).casefold() == name.casefold()), None)
     if meant is not None:
         me = desk.principal
-        yield heads.head(meant.id, user=me.user_id, channel=me.channel_id, bytes=HEAD_BYTES)
+        yield heads.head(meant.id, user=me.user_id, channel=me.channel_id)
     path = _in_folder(desk, name)
     if path is not None:
         yield _head_of(path)

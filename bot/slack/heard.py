@@ -59,18 +59,24 @@ class HeardAnswers:
 
     def send_next(self) -> bool:
         """Bring the oldest message that waits one step further; False when none does."""
-        with self._log.write() as connection:
-            met = heard.take(connection, owner=self._owner, lease_s=LEASE_S)
+        met = self._take()
         if met is None:
             self._forget_old()
             return False
         answer = met.body if "text" in met.body else self._answered(met)
         if answer is None:
             return True
-        if met.message_ts is not None and not self._surely_not_posted(met, answer):
+        if met.marked_s is not None and not self._surely_not_posted(met, met.marked_s, answer):
             return True
         self._post(met, answer)
         return True
+
+    def _take(self) -> Heard | None:
+        with self._log.read() as connection:
+            if not heard.is_due(connection):
+                return None
+        with self._log.write() as connection:
+            return heard.take(connection, owner=self._owner, lease_s=LEASE_S)
 
     def _answered(self, met: Heard) -> dict[str, Any] | None:
         asked = asked_of(met.body["asked"])
@@ -82,12 +88,11 @@ class HeardAnswers:
             mine = heard.answered(connection, met.id, answer, owner=self._owner)
         return answer if mine else None
 
-    def _surely_not_posted(self, met: Heard, answer: Mapping[str, Any]) -> bool:
+    def _surely_not_posted(self, met: Heard, since: float, answer: Mapping[str, Any]) -> bool:
         """Whether a post that was begun before did not arrive; else the message is settled here."""
-        since = float((met.message_ts or "?0").removeprefix("?"))
         found = self._messages.find(met.channel_id, notice_tag(met.key), since=since, thread_ts=met.thread_ts)
         if found.came is Came.WELL and not found.ts:
-            left_s = self._unsure_s - max(time.time() - since, 0.0)
+            left_s = self._unsure_s - met.unheard_for_s
             if left_s > 0:  # Slack may post it yet
                 self._put_off(met, Outcome(Came.LATER, wait_s=left_s))
             return left_s <= 0
@@ -109,7 +114,7 @@ class HeardAnswers:
             return
         asked_at = time.monotonic()
         with self._log.write() as connection:
-            if not heard.mark(connection, met.id, f"?{time.time():.6f}", owner=self._owner, lease_s=LEASE_S):
+            if not heard.mark(connection, met.id, owner=self._owner, lease_s=LEASE_S):
                 return
         if time.monotonic() - asked_at > LEASE_S / 2:  # this process stood still: the lease may be gone
             self._unmark(met)

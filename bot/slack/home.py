@@ -22,11 +22,11 @@ from bot.slack.asked import Asked, of_click
 from bot.slack.blocks import Block
 from bot.slack.command import CommandDesk
 from bot.slack.home_data import home_of
-from bot.slack.render import text_of
+from bot.slack.render import parts, text_of
 from bot.slack.views import ids
 from bot.slack.views.fields import Place, View, loading, modal
 from bot.slack.views.home_view import dataset_of_home, home_view
-from bot.slack.web import LOST, code_of
+from bot.slack.web import LOST, reason_of
 from shared.access import Entry, authorize
 from shared.errors import LmlError, Problem, one_problem
 from shared.permit import audited
@@ -61,7 +61,7 @@ class HomeTab:
         try:
             opened = self._client.views_open(trigger_id=asked.trigger_id or "", view=view).get("view") or {}
         except (SlackApiError, *LOST) as error:  # it is done nevertheless: the tab shows it
-            logger.warning("The view of an answer could not be opened: %s.", error)
+            logger.warning("The view of an answer could not be opened: %s.", reason_of(error))
             opened = {}
         self._answers.behind(lambda: self._answer(asked, opened, dataset))
 
@@ -71,7 +71,7 @@ class HomeTab:
             try:
                 self._client.views_update(view_id=str(opened.get("id")), view=answer_view(reply.card))
             except (SlackApiError, *LOST) as error:
-                logger.warning("The view of an answer could not be shown: %s.", error)
+                logger.warning("The view of an answer could not be shown: %s.", reason_of(error))
         self._publish(asked, dataset, None)
 
     def _publish(self, asked: Asked, dataset: str, hash: str | None) -> None:  # noqa: A002
@@ -81,13 +81,11 @@ class HomeTab:
                 try:
                     seen = {"hash": hash} if hash else {}
                     self._client.views_publish(user_id=asked.user_id, view=view, **seen)
-                except SlackApiError as error:
-                    if code_of(error) == "hash_conflict":  # drawn elsewhere since: once more, with what is true now
+                except (SlackApiError, *LOST) as error:
+                    if reason_of(error) == "hash_conflict":  # drawn elsewhere since: once more, with what is true now
                         hash = None  # noqa: A001
                         continue
-                    logger.warning("The home tab of %s could not be drawn: %s.", asked.user_id, code_of(error))
-                except LOST as error:
-                    logger.warning("The home tab of %s could not be drawn: %s.", asked.user_id, error)
+                    logger.warning("The home tab of %s could not be drawn: %s.", asked.user_id, reason_of(error))
                 return
 
     def _view(self, asked: Asked, dataset: str) -> View:
@@ -132,15 +130,8 @@ def in_tab(body: Mapping[str, Any], action: Mapping[str, Any], *, text: str) -> 
 
 def answer_view(card: Card) -> View:
     """A card in a view, which takes no tables: as text."""
-    lines = text_of(card).splitlines() or ["–"]
-    blocks: list[Block] = []
-    part = ""
-    for line in [*lines, ""]:
-        if part and len(part) + len(line) > kit.SECTION_CHARACTERS - 100:
-            blocks.append(_section(part))
-            part = ""
-        part += f"{line[: kit.SECTION_CHARACTERS - 200]}\n"
-    return modal(ANSWER, "LML", [*blocks, _section(part)] if part.strip() else blocks, place=Place())
+    text = "\n".join(line[: kit.SECTION_CHARACTERS - 200] for line in text_of(card).splitlines()) or "–"
+    return modal(ANSWER, "LML", [_section(part) for part in parts(text, kit.SECTION_CHARACTERS - 100)], place=Place())
 
 
 def _section(text: str) -> Block:

@@ -16,7 +16,6 @@ from shared.log.workers import live_slots
 
 _MOST_DATASETS = 100
 _LOOKED_AT = 50
-_NOBODY = 10**9
 
 
 def home_of(connection: Connection, desk: Desk, *, dataset: str = "") -> Home:
@@ -52,8 +51,9 @@ def _place(run: Run, expected: Forecast | None) -> tuple[int, int, int]:
     """What runs comes first, then what waits in its order, then what is not in the queue yet."""
     if run.state is RunState.RUNNING:
         return (0, 0, run.id)
-    place = expected.position if expected is not None and expected.position is not None else _NOBODY
-    return (1, place, run.id)
+    if expected is None or expected.position is None:
+        return (2, 0, run.id)
+    return (1, expected.position, run.id)
 
 
 def _first_board(connection: Connection, desk: Desk, names: list[str]) -> tuple[str, Standing | None]:

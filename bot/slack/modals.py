@@ -28,8 +28,8 @@ from bot.slack.views.compare_modal import CompareForm, compare_loading, compare_
 from bot.slack.views.fields import Place, View, errors, found, notice, uploaded, values_of
 from bot.slack.views.predict_modal import PredictForm, predict_loading, predict_modal
 from bot.slack.views.train_modal import TrainForm, problems_at, train_loading, train_modal
-from bot.slack.web import LOST, code_of
-from shared.access import Entry, authorize
+from bot.slack.web import LOST, code_of, reason_of
+from shared.access import authorize
 from shared.errors import LmlError, Problem, RefusedWords, one_problem
 from shared.log import runs
 from shared.log.choices import remember
@@ -93,12 +93,8 @@ class Forms:
         view = _KINDS[callback_id].loading(place=place)
         try:
             answer = self._client.views_open(trigger_id=asked.trigger_id or "", view=view)
-        except SlackApiError as error:
-            logger.warning("A form could not be opened: %s.", code_of(error))
-            self._answers.tell(asked, _CLICK_AGAIN)
-            return
-        except LOST as error:
-            logger.warning("A form could not be opened: %s.", error)
+        except (SlackApiError, *LOST) as error:
+            logger.warning("A form could not be opened: %s.", reason_of(error))
             self._answers.tell(asked, _CLICK_AGAIN)
             return
         opened = answer.get("view") or {}
@@ -213,7 +209,7 @@ class Forms:
             )
             logger.log(level, "A form could not be shown: %s.", code_of(error))
         except LOST as error:
-            logger.warning("A form could not be shown: %s.", error)
+            logger.warning("A form could not be shown: %s.", reason_of(error))
 
 
 def register(app: App, forms: Forms) -> None:
@@ -251,7 +247,7 @@ def register(app: App, forms: Forms) -> None:
 def _in_view(body: Mapping[str, Any]) -> Asked:
     """Who does something inside of a form, and where that form was opened."""
     channel = Place.of(body.get("view") or {}).channel or None
-    return replace(of_submission(body, text="", channel_id=channel), entry=Entry.MODAL)
+    return of_submission(body, text="", channel_id=channel)
 
 
 def _words(callback_id: str, view: Mapping[str, Any], place: Place) -> tuple[list[str], list[SharedFile]]:

@@ -58,7 +58,7 @@ def message(card: Card, *, buttons: Block | None = None, classic: bool = False) 
     blocks: list[Block] = []
     left_out = False
     for ways in _pieces(card, classic=classic):
-        sizes = [(kit.size(way), way) for way in ways]
+        sizes = ((kit.size(way), way) for way in ways)
         size, drawn = next((one for one in sizes if one[0] <= room and len(one[1]) <= places), (0, None))
         if drawn is None:
             left_out = True
@@ -66,12 +66,6 @@ def message(card: Card, *, buttons: Block | None = None, classic: bool = False) 
         blocks += drawn
         room, places = room - size, places - len(drawn)
     return text_of(card), [*blocks, *([_LEFT_OUT] if left_out else []), *tail]
-
-
-def view_blocks(card: Card) -> list[Block]:
-    """The card's blocks for a modal or the home tab, which take neither tables nor plans nor charts."""
-    blocks = [block for ways in _pieces(card, classic=True, tables=False) for block in ways[0]]
-    return [*blocks, *_tail(card, None)][: kit.VIEW_BLOCKS]
 
 
 def text_of(card: Card) -> str:
@@ -96,10 +90,22 @@ def thread_files(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _pieces(card: Card, *, classic: bool, tables: bool = True) -> Iterator[Sequence[Sequence[Block]]]:
+def parts(text: str, characters: int) -> Iterator[str]:
+    """The text in parts of whole lines."""
+    part = ""
+    for line in text.splitlines():
+        if part and len(part) + len(line) > characters:
+            yield part
+            part = ""
+        part += f"{line}\n"
+    if part.strip():
+        yield part.rstrip("\n")
+
+
+def _pieces(card: Card, *, classic: bool) -> Iterator[Sequence[Sequence[Block]]]:
     """The parts of the card, what matters most first; of each the ways in which it can be drawn, the best first.
 
-    A part of which no way fits any more is left out. Without `tables`, the first one is text as the others are.
+    A part of which no way fits any more is left out.
     """
     if card.title:
         yield [[kit.header(card.title)]]
@@ -116,7 +122,7 @@ def _pieces(card: Card, *, classic: bool, tables: bool = True) -> Iterator[Seque
     for block in _sentences(said[:first]) if card.state else laid_out:
         yield [[block]]
     if card.tables:
-        yield [list(_table_blocks(card.tables[0]))] if tables else _further_table(card.tables[0], classic=True)
+        yield [list(_table_blocks(card.tables[0]))]
     if card.chart is not None and not classic:
         yield [[chart_block(card.chart)]]
     for block in (*(laid_out if card.state else ()), *_sentences(said[first:])):
@@ -256,23 +262,11 @@ def _laid_out(card: Card) -> Iterator[Block]:
         headed = head.endswith(":") and not head.startswith(" ")
         if headed:
             yield kit.context(kit.plain(head, characters=300))
-        yield from (kit.preformatted(part) for part in _parts(dedent(rest) if headed else note, 2_400))
+        yield from (kit.preformatted(part) for part in parts(dedent(rest) if headed else note, 2_400))
 
 
 def _is_laid_out(note: str) -> bool:
     return "\n  " in f"\n{note}"
-
-
-def _parts(text: str, characters: int) -> Iterator[str]:
-    """The text in parts of whole lines."""
-    part = ""
-    for line in text.splitlines():
-        if part and len(part) + len(line) > characters:
-            yield part
-            part = ""
-        part += f"{line}\n"
-    if part.strip():
-        yield part.rstrip("\n")
 
 
 def _facts_line(facts: Sequence[tuple[str, str]]) -> Block:

@@ -6,11 +6,10 @@ from slack_bolt import Ack, App
 
 from bot.cards import Card
 from bot.slack.answering import Answers
-from bot.slack.asked import Asked, files_of
+from bot.slack.asked import files_of, of_shortcut
 from bot.slack.modals import Forms
 from bot.slack.views import ids
 from bot.slack.views.fields import Place
-from shared.access import Entry
 from shared.errors import Problem
 
 TRAIN_ON_FILE = "train_on_file"
@@ -23,7 +22,7 @@ def register(app: App, forms: Forms, answers: Answers) -> None:
     def train_on_file(ack: Ack, body: dict[str, Any]) -> None:
         ack()
         files = files_of(body.get("message") or {})
-        asked = asked_of(body)
+        asked = of_shortcut(body)
         if not files:
             answers.tell(asked, _NO_FILE)
             return
@@ -31,22 +30,6 @@ def register(app: App, forms: Forms, answers: Answers) -> None:
         forms.open(asked, ids.TRAIN, Place(channel=asked.channel_id or "", file=files[0].id, name=files[0].name))
 
     app.message_shortcut(TRAIN_ON_FILE)(train_on_file)
-
-
-def asked_of(body: dict[str, Any]) -> Asked:
-    """Who used the shortcut, and where."""
-    channel = body.get("channel") or {}
-    return Asked(
-        team_id=str((body.get("team") or {}).get("id") or ""),
-        user_id=str((body.get("user") or {}).get("id") or ""),
-        channel_id=str(channel.get("id") or "") or None,
-        channel_name=str(channel.get("name") or ""),
-        text="",
-        entry=Entry.SHORTCUT,
-        response_url=str(body.get("response_url") or "") or None,
-        trigger_id=str(body.get("trigger_id") or "") or None,
-        app_id=str(body.get("api_app_id") or ""),
-    )
 
 
 _NO_FILE = Card(

@@ -3,6 +3,9 @@
 import html
 import re
 
+PREFIX = "/lml"
+"""The slash command itself."""
+
 _MARKED = re.compile(r"<(?P<target>[^<>|]+)(?:\|(?P<label>[^<>]*))?>")
 
 

@@ -2,6 +2,15 @@
 
 from http.client import HTTPException
 from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    UnknownHandler,
+)
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -41,6 +50,27 @@ def file_hosts(settings: Settings) -> frozenset[tuple[str, str]]:
         return frozenset({("https", "files.slack.com")})
     parts = urlsplit(settings.slack_api_url)
     return frozenset({(parts.scheme, parts.netloc)})
+
+
+def straight_opener(proxy: str | None = None) -> OpenerDirector:
+    """Opens addresses of HTTP and HTTPS alone; a redirect is an `HTTPError`, as every status is that is none of 2xx.
+
+    Following one would carry the token, or the bytes, to whatever host it names.
+    """
+    opener = OpenerDirector()
+    proxies = ProxyHandler({"http": proxy, "https": proxy} if proxy else None)
+    handlers = (HTTPHandler, HTTPSHandler, UnknownHandler, HTTPDefaultErrorHandler, HTTPErrorProcessor)
+    for handler in (proxies, *(kind() for kind in handlers)):
+        opener.add_handler(handler)
+    return opener
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a call failed, in one line: Slack's word, or what kept its answer away."""
+    if isinstance(error, SlackApiError):
+        return code_of(error)
+    words = str(getattr(error, "reason", "") or error).splitlines()
+    return words[0] if words else type(error).__name__
 
 
 def code_of(error: SlackApiError) -> str:

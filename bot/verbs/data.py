@@ -17,7 +17,6 @@ class Data:
     word: str = ""
     page: int = 1
     limit: int = 20
-    """`bot.dataset_list.PAGE`."""
 
 
 def build(words: Words) -> Data:
@@ -29,7 +28,7 @@ def answer(desk: "Desk", request: Data) -> "Answer":
     """The dataset with the newest run first, then files that nothing was run on."""
     from bot.dataset_list import data_answer
 
-    return data_answer(desk, word=request.word, page=request.page, limit=request.limit)
+    return data_answer(desk, request)
 
 
 VERB = Verb(
@@ -38,7 +37,7 @@ VERB = Verb(
     plain="[WORD]",
     keys=(
         Key("page", "N", "which page; 1 unless given", values.whole(least=1, most=100_000)),
-        Key("limit", "N", "how many on a page; 20 unless given", values.whole(least=1, most=100)),
+        Key("limit", "N", f"how many on a page; {Data.limit} unless given", values.whole(least=1, most=100)),
     ),
     examples=("data", "data churn", "data page=2"),
     build=build,

@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 from shared.blobs import CHUNK_BYTES
 from shared.datasets.address import Address, is_address, require_address
 from shared.datasets.first_bytes import FileKind, kind_of, peeked
+from shared.datasets.limits import require_size, too_slow
 from shared.errors import LmlError, RunFailed, failed, refused
 from shared.outgoing import Pinned, is_closed, is_public, resolved
 from shared.settings import Settings
@@ -126,13 +127,8 @@ def _require_table(settings: Settings, response: http.client.HTTPResponse, addre
     """The answer is a file, of a size that is taken, and may be a table."""
     if response.status != http.client.OK:
         raise _not_given(address, response.status)
-    if response.length is not None and response.length > settings.max_dataset_bytes:
-        raise failed(
-            "dataset_too_large",
-            f"A dataset may have at most {settings.max_dataset_bytes:,} bytes; `{address.name}` has"
-            f" {response.length:,}.",
-            "Train on a sample, or raise LML_MAX_DATASET_BYTES.",
-        )
+    if response.length is not None:
+        require_size(settings, address, response.length)
     kind = response.headers.get_content_type() if "Content-Type" in response.headers else ""
     _require_no_page(address, kind in _PAGES)
     packed = response.getheader("Content-Encoding", "identity").lower()
@@ -160,12 +156,12 @@ def _chunks(response: http.client.HTTPResponse, address: Address, deadline: floa
         while chunk := response.read1(CHUNK_BYTES):
             came += len(chunk)
             if time.monotonic() > deadline:
-                raise _slow(address)
+                raise too_slow(address)
             yield chunk
     except (OSError, http.client.HTTPException) as error:
         raise _unreachable(address, error, deadline) from error
     if time.monotonic() > deadline:
-        raise _slow(address)
+        raise too_slow(address)
     if announced is not None and came != announced:
         raise failed(
             "dataset_incomplete",
@@ -188,18 +184,10 @@ def _not_given(address: Address, status: int) -> RunFailed:
 
 def _unreachable(address: Address, error: Exception, deadline: float) -> RunFailed:
     if time.monotonic() > deadline:
-        return _slow(address)
+        return too_slow(address)
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return failed(
         "address_unreachable",
         f"`{address}` could not be read: {reason}.",
         "Check the address, and ask again in a minute.",
-    )
-
-
-def _slow(address: Address) -> RunFailed:
-    return failed(
-        "address_slow",
-        f"A dataset comes within the time that LML_DATASET_FETCH_S names; `{address}` took longer.",
-        "Share a smaller or packed file, or have LML_DATASET_FETCH_S raised.",
     )

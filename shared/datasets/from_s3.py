@@ -10,6 +10,7 @@ from typing import Any
 from shared.blobs import CHUNK_BYTES
 from shared.datasets.address import Address
 from shared.datasets.first_bytes import FileKind, kind_of, peeked
+from shared.datasets.limits import require_size, too_slow
 from shared.errors import RunFailed, failed
 from shared.settings import Settings
 
@@ -31,7 +32,7 @@ def from_s3(settings: Settings, address: Address) -> Iterator[bytes]:
         found = _client().get_object(Bucket=address.host, Key=address.path)
         body = found["Body"]
         try:
-            _require_size(settings, address, int(found["ContentLength"]))
+            require_size(settings, address, int(found["ContentLength"]))
             head, chunks = peeked(_chunks(body, address, deadline))
             if kind_of(head) is FileKind.PAGE:
                 raise failed(
@@ -49,7 +50,7 @@ def from_s3(settings: Settings, address: Address) -> Iterator[bytes]:
     except (BotoCoreError, OSError) as error:
         raise failed(
             "address_unreachable",
-            f"`{address}` could not be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}.",
+            f"`{address}` could not be read: {(str(error) or type(error).__name__).splitlines()[0]}.",
             "Ask again in a minute; the operator of LML knows the endpoint.",
         ) from error
 
@@ -65,21 +66,8 @@ def _client() -> Any:
 def _chunks(body: Any, address: Address, deadline: float) -> Iterator[bytes]:
     while chunk := body.read(CHUNK_BYTES):
         if time.monotonic() > deadline:
-            raise failed(
-                "address_slow",
-                f"A dataset comes within the time that LML_DATASET_FETCH_S names; `{address}` took longer.",
-                "Share a smaller or packed file, or have LML_DATASET_FETCH_S raised.",
-            )
+            raise too_slow(address)
         yield chunk
-
-
-def _require_size(settings: Settings, address: Address, size_bytes: int) -> None:
-    if size_bytes > settings.max_dataset_bytes:
-        raise failed(
-            "dataset_too_large",
-            f"A dataset may have at most {settings.max_dataset_bytes:,} bytes; `{address.name}` has {size_bytes:,}.",
-            "Train on a sample, or raise LML_MAX_DATASET_BYTES.",
-        )
 
 
 def _answered(address: Address, response: Any) -> RunFailed:

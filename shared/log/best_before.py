@@ -4,9 +4,8 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from shared.access import Visibility
 from shared.log import tables
+from shared.log.boards import best_first, ranked, same_question
 from shared.log.runs import Run, run_of
-from shared.log.states import RunState
-from shared.metric_names import LOWER_IS_BETTER
 
 
 def best_before(connection: Connection, run: Run) -> Run | None:
@@ -14,36 +13,12 @@ def best_before(connection: Connection, run: Run) -> Run | None:
 
     Only what everyone who sees this run may see too: a run of the team is held against runs of the team.
     """
-    columns = tables.runs.c
     if run.headline is None or run.score is None:
         return None
-    if run.content_sha256 is not None:
-        data = columns.content_sha256 == run.content_sha256
-    else:
-        data = and_(columns.content_sha256.is_(None), columns.dataset_sha256 == run.dataset_sha256)
-    better_first = columns.score.asc() if run.headline in LOWER_IS_BETTER else columns.score.desc()
-    found = connection.execute(
-        select(tables.runs)
-        .where(
-            data,
-            _same(columns.target, run.target),
-            _same(columns.split_sha256, run.split_sha256),
-            columns.headline == run.headline,
-            columns.score.is_not(None),
-            columns.kind == "train",
-            columns.state == RunState.SUCCEEDED.value,
-            columns.id < run.id,
-            columns.seed_of.is_(None),
-            _seen_with(run),
-        )
-        .order_by(better_first, columns.id)
-        .limit(1)
-    ).one_or_none()
+    earlier = [*same_question(run, run.headline), *ranked(), tables.runs.c.id < run.id, _seen_with(run)]
+    best = select(tables.runs).where(*earlier).order_by(*best_first(run.headline)).limit(1)
+    found = connection.execute(best).one_or_none()
     return None if found is None else run_of(found)
-
-
-def _same(column: ColumnElement[str | None], value: str | None) -> ColumnElement[bool]:
-    return column.is_(None) if value is None else column == value
 
 
 def _seen_with(run: Run) -> ColumnElement[bool]:

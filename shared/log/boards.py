@@ -76,12 +76,8 @@ def of_dataset(connection: Connection, principal: Principal, dataset: str) -> Of
     Raises `RefusedWords` `dataset_not_run` when this principal sees no such run.
     """
     runs = tables.runs.c
-    if dataset_hash := _HASH.fullmatch(dataset.lower()):
-        low, high = dataset_hash[1], dataset_hash[1] + "g"  # no digit of a hash comes after it
-        by_hash = or_(
-            and_(runs.dataset_sha256 >= low, runs.dataset_sha256 < high),
-            and_(runs.content_sha256 >= low, runs.content_sha256 < high),
-        )
+    if digits := hash_digits(dataset):
+        by_hash = or_(begins_with(runs.dataset_sha256, digits), begins_with(runs.content_sha256, digits))
         if _is_there(connection, principal, by_hash):
             return OfDataset(by_hash)
     exactly = runs.dataset_name == dataset
@@ -94,6 +90,21 @@ def of_dataset(connection: Connection, principal: Principal, dataset: str) -> Of
     near = get_close_matches(dataset, names, n=1)
     hint = f"Did you mean `{near[0]}`?" if near else "`log` lists the runs with their datasets."
     raise refused("dataset_not_run", f"Nothing was run on a dataset `{dataset}`.", hint)
+
+
+def hash_digits(word: str) -> str | None:
+    """The digits of a word that may be the beginning of a dataset's hash; None of any other.
+
+    >>> hash_digits("sha256:0A1B2C"), hash_digits("churn")
+    ('0a1b2c', None)
+    """
+    met = _HASH.fullmatch(word.lower())
+    return met[1] if met else None
+
+
+def begins_with(column: ColumnElement[Any], digits: str) -> ColumnElement[bool]:
+    """The condition of a hash that begins so, which an index can find."""
+    return and_(column >= digits, column < digits + "g")  # no digit of a hash comes after it
 
 
 def history(connection: Connection, principal: Principal, dataset: OfDataset, *, limit: int) -> list[Run]:
@@ -109,7 +120,7 @@ def records(connection: Connection, principal: Principal, dataset: OfDataset) ->
     """The runs that were the best of their question when they ended, oldest first."""
     runs = tables.runs.c
     columns = (runs.id, runs.content_sha256, runs.dataset_sha256, runs.target, runs.split_sha256)
-    found = select(*columns, runs.headline, runs.score).where(dataset.condition, visible_to(principal), *_ranked())
+    found = select(*columns, runs.headline, runs.score).where(dataset.condition, visible_to(principal), *ranked())
     best: dict[tuple[Any, ...], float] = {}
     reached = []
     for row in connection.execute(dataset.hinted(found).order_by(runs.id)):
@@ -127,7 +138,7 @@ def boards(
 ) -> list[Board]:
     """The boards of a dataset, the one with the newest run first."""
     runs = tables.runs.c
-    conditions = [dataset.condition, visible_to(principal), *_ranked()]
+    conditions = [dataset.condition, visible_to(principal), *ranked()]
     if target is not None:
         conditions.append(runs.target == target[:MOST_TARGET])
     columns = (runs.content_sha256, runs.dataset_sha256, runs.target, runs.task, runs.split_sha256, runs.headline)
@@ -145,20 +156,9 @@ def boards(
 
 def ranking(connection: Connection, principal: Principal, board: Board, *, limit: int) -> tuple[int, list[Run]]:
     """How many runs a board has, whatever their dataset was called, and the best of them, the best first."""
-    runs = tables.runs.c
-    mine = [
-        _same(runs.content_sha256, board.content_sha256),
-        _same(runs.target, board.target),
-        _same(runs.split_sha256, board.split_sha256),
-        runs.headline == board.metric,
-        visible_to(principal),
-        *_ranked(),
-    ]
-    if board.content_sha256 is None:
-        mine.append(_same(runs.dataset_sha256, board.dataset_sha256))
+    mine = [*same_question(board, board.metric), visible_to(principal), *ranked()]
     size = connection.execute(select(func.count()).select_from(tables.runs).where(*mine)).scalar_one()
-    score = runs.score.asc() if board.metric in LOWER_IS_BETTER else runs.score.desc()
-    rows = connection.execute(select(tables.runs).where(*mine).order_by(score, runs.id).limit(limit))
+    rows = connection.execute(select(tables.runs).where(*mine).order_by(*best_first(board.metric)).limit(limit))
     return size, [run_of(row) for row in rows]
 
 
@@ -172,15 +172,32 @@ def comparisons(connection: Connection, principal: Principal, run: int) -> list[
     return [Comparison(row.id, row.result or {}) for row in connection.execute(found.limit(_COMPARISONS))]
 
 
-def _ranked() -> list[ColumnElement[bool]]:
-    """A run with seeds stands for them: the luckiest of them would stand too high."""
+def ranked() -> list[ColumnElement[bool]]:
+    """The conditions of a run that can stand on a board: a train run with a score.
+
+    A run with seeds stands for them: the luckiest of them would stand too high.
+    """
     runs = tables.runs.c
     trained = [runs.kind == "train", runs.state == RunState.SUCCEEDED.value, runs.score.is_not(None)]
     return [*trained, runs.seed_of.is_(None)]
 
 
-def _same(column: ColumnElement[Any], value: str | None) -> ColumnElement[bool]:
-    return column.is_(None) if value is None else column == value
+def same_question(asked: Board | Run, metric: str | None) -> list[ColumnElement[bool]]:
+    """The conditions of runs that can be ranked beside another: the same data, target, test rows and score."""
+    runs = tables.runs.c
+    same = [
+        runs.content_sha256 == asked.content_sha256,
+        runs.target == asked.target,
+        runs.split_sha256 == asked.split_sha256,
+        runs.headline == metric,
+    ]
+    return same if asked.content_sha256 is not None else [*same, runs.dataset_sha256 == asked.dataset_sha256]
+
+
+def best_first(metric: str | None) -> tuple[ColumnElement[Any], ...]:
+    """The order of a board; of equal runs the oldest first."""
+    runs = tables.runs.c
+    return (runs.score.asc() if metric in LOWER_IS_BETTER else runs.score.desc()), runs.id
 
 
 def _is_there(connection: Connection, principal: Principal, condition: ColumnElement[bool]) -> bool:

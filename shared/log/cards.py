@@ -21,12 +21,32 @@ LONGEST_WAIT_S = 1800.0
 MOST_LEASE_S = 120.0
 """No lease is longer: one that ends later is left from a clock that was set back."""
 
+_MARK = "?"
 _ENDED = [state.value for state in ENDED]
 _GOES_ON = [state.value for state in RunState if state not in ENDED]
 
 
+class Marked:
+    """Something that is posted: a mark stands where its message's ts will stand while a post of it is under way."""
+
+    message_ts: str | None
+    taken_at: datetime | None
+
+    @property
+    def marked_s(self) -> float | None:
+        """When a post began that nobody heard of again, in seconds since 1970; None where none did."""
+        ts = self.message_ts
+        return float(ts.removeprefix(_MARK)) if ts is not None and ts.startswith(_MARK) else None
+
+    @property
+    def unheard_for_s(self) -> float:
+        """How long ago that was."""
+        since = self.marked_s
+        return 0.0 if since is None or self.taken_at is None else max(self.taken_at.timestamp() - since, 0.0)
+
+
 @dataclass(frozen=True)
-class CardPlace:
+class CardPlace(Marked):
     """A card that is behind its run, and where it stands; `message_ts` is None before it was posted."""
 
     run: int
@@ -36,17 +56,6 @@ class CardPlace:
     files_sent: bool
     taken_at: datetime | None = field(default=None, compare=False)
     """The database's clock when it was taken."""
-
-    @property
-    def marked_s(self) -> float | None:
-        """When a post began that nobody heard of again, in seconds since 1970; None where none did."""
-        return marked_since(self.message_ts)
-
-    @property
-    def unheard_for_s(self) -> float:
-        """How long ago that was."""
-        since = self.marked_s
-        return 0.0 if since is None or self.taken_at is None else max(self.taken_at.timestamp() - since, 0.0)
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,9 @@ class Wanted:
 EVERYTHING = Wanted()
 
 
-def marked_since(message_ts: str | None) -> float | None:
-    """When a post began that was never answered; None for the ts of a message."""
-    return float(message_ts[1:]) if message_ts is not None and message_ts.startswith("?") else None
+def mark_of(moment: datetime) -> str:
+    """What stands for the ts of a message whose post begins now."""
+    return f"{_MARK}{moment.timestamp():.6f}"
 
 
 def place(connection: Connection, run: int, *, channel_id: str) -> None:
@@ -126,7 +135,7 @@ def note_posting(connection: Connection, run: int, *, owner: str, lease_s: float
     when the card is not this owner's any more.
     """
     moment = now(connection)
-    mark = f"?{moment.timestamp():.6f}"
+    mark = mark_of(moment)
     values = {"message_ts": mark, "lease_until": moment + timedelta(seconds=lease_s)}
     noted = connection.execute(update(tables.cards).where(_mine(run, owner)).values(values))
     return mark if noted.rowcount > 0 else None
@@ -200,7 +209,7 @@ def _give_back(connection: Connection, run: int, *, owner: str, again_in_s: floa
 def _behind(wanted: Wanted, moment: datetime) -> Select[Any]:
     cards, runs = tables.cards.c, tables.runs.c
     has_ended = runs.state.in_(_ENDED)
-    stands = and_(cards.message_ts.is_not(None), cards.message_ts.not_like("?%"))
+    stands = and_(cards.message_ts.is_not(None), cards.message_ts.not_like(f"{_MARK}%"))
     late = cards.shown_event < runs.last_event
     editable = {(True, True): true(), (False, False): false(), (True, False): ~has_ended, (False, True): has_ended}
     can_post = cards.channel_id.not_in(list(wanted.full_channels))

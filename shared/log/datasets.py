@@ -1,21 +1,18 @@
 """Datasets that runs have had: which ones a name means, and what is known of each. Only of runs that one may see."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from shared.access import Principal
 from shared.log import boards, forgotten, tables
 from shared.log.beside import dataset_key
-from shared.log.boards import OfDataset
+from shared.log.boards import OfDataset, begins_with, best_first, hash_digits, ranked, same_question
 from shared.log.runs import Run, run_of, visible_to
 from shared.log.states import RunState
-from shared.metric_names import LOWER_IS_BETTER
 
-_HASH = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _MOST_CONTENTS = 20
 _BY_NAME = "ix_runs_dataset_name"
 
@@ -62,10 +59,9 @@ def earlier(connection: Connection, principal: Principal, name: str) -> list[Ear
 def _meant(connection: Connection, principal: Principal, name: str) -> Iterator[tuple[ColumnElement[bool], str | None]]:
     """What a name may mean, the likeliest first, each with the index that finds it on SQLite."""
     runs = tables.runs.c
-    if dataset_hash := _HASH.fullmatch(name.lower()):
-        low, high = dataset_hash[1], dataset_hash[1] + "g"  # no digit of a hash comes after it
-        yield and_(runs.dataset_sha256 >= low, runs.dataset_sha256 < high), None
-        yield and_(runs.content_sha256 >= low, runs.content_sha256 < high), None
+    if digits := hash_digits(name):
+        yield begins_with(runs.dataset_sha256, digits), None
+        yield begins_with(runs.content_sha256, digits), None
     yield runs.dataset_name == name, _BY_NAME
     alike = [known for known in names(connection, principal) if name.lower() in (known.lower(), dataset_key(known))]
     yield runs.dataset_name.in_(alike), _BY_NAME
@@ -149,26 +145,11 @@ def _shape(connection: Connection, run: Run) -> tuple[int | None, int | None]:
 
 def _best(connection: Connection, principal: Principal, named: OfDataset) -> Run | None:
     """The best model of the question that was asked of a dataset last."""
-    runs = tables.runs.c
-    trained = [runs.kind == "train", runs.state == RunState.SUCCEEDED.value, runs.score.is_not(None)]
-    last = select(tables.runs).where(named.condition, visible_to(principal), *trained, runs.seed_of.is_(None))
-    row = connection.execute(named.hinted(last.order_by(runs.id.desc()).limit(1))).first()
+    last = select(tables.runs).where(named.condition, visible_to(principal), *ranked())
+    row = connection.execute(named.hinted(last.order_by(tables.runs.c.id.desc()).limit(1))).first()
     if row is None:
         return None
     asked = run_of(row)
-    same = [
-        _same(runs.content_sha256, asked.content_sha256),
-        _same(runs.target, asked.target),
-        _same(runs.split_sha256, asked.split_sha256),
-        runs.headline == asked.headline,
-    ]
-    if asked.content_sha256 is None:
-        same.append(_same(runs.dataset_sha256, asked.dataset_sha256))
-    better = runs.score.asc() if asked.headline in LOWER_IS_BETTER else runs.score.desc()
-    ranked = select(tables.runs).where(*same, *trained, runs.seed_of.is_(None), visible_to(principal))
-    best = connection.execute(ranked.order_by(better, runs.id).limit(1)).first()
+    rivals = select(tables.runs).where(*same_question(asked, asked.headline), *ranked(), visible_to(principal))
+    best = connection.execute(rivals.order_by(*best_first(asked.headline)).limit(1)).first()
     return asked if best is None else run_of(best)
-
-
-def _same(column: ColumnElement[Any], value: str | None) -> ColumnElement[bool]:
-    return column.is_(None) if value is None else column == value

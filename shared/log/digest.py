@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from shared.access import Visibility
-from shared.log import tables
+from shared.log import boards, tables
 from shared.log.states import ENDED, RunState
 from shared.metric_names import LOWER_IS_BETTER
 
@@ -70,15 +70,13 @@ def week_of(connection: Connection, team_id: str, start: datetime, end: datetime
 def _best(connection: Connection, alone: ColumnElement[bool], most: int) -> tuple[BestModel, ...]:
     runs = tables.runs.c
     columns = (runs.id, runs.dataset_name, runs.model, runs.headline, runs.score, runs.target, runs.split_sha256)
-    trained = (runs.kind == "train", runs.state == RunState.SUCCEEDED.value, runs.score.is_not(None))
-    found = select(*columns, func.coalesce(runs.content_sha256, runs.dataset_sha256).label("data")).where(
-        alone, *trained
-    )
+    found = select(*columns, func.coalesce(runs.content_sha256, runs.dataset_sha256).label("data"))
+    found = found.where(alone, *boards.ranked())
     groups: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in connection.execute(found.order_by(runs.id.desc()).limit(_MOST_ROWS)):
         groups[row.data, row.target, row.split_sha256, row.headline].append(row)
-    ranked = sorted(groups.values(), key=lambda rows: (-len(rows), -rows[0].id))
-    return tuple(_best_of(rows) for rows in ranked[:most])
+    most_first = sorted(groups.values(), key=lambda rows: (-len(rows), -rows[0].id))
+    return tuple(_best_of(rows) for rows in most_first[:most])
 
 
 def _best_of(rows: list[Any]) -> BestModel:

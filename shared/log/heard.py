@@ -5,13 +5,14 @@ then the answer, then a mark while that is being posted, then its ts: whoever fi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from shared.log.cards import MOST_LEASE_S, Marked, mark_of
 from shared.log.chat_tables import notices
 from shared.log.engine import lapsed, now
 
@@ -24,7 +25,7 @@ _LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class Heard(Marked):
     """A message that is not answered yet, taken under a lease."""
 
     id: int
@@ -35,6 +36,7 @@ class Heard:
     message_ts: str | None
     """A mark while a post of the answer is under way."""
     tries: int
+    taken_at: datetime | None = field(default=None, compare=False)
 
 
 def hear(
@@ -58,26 +60,20 @@ def hear(
     return True
 
 
+def is_due(connection: Connection) -> bool:
+    """Whether a message waits for its answer."""
+    return connection.execute(_due(now(connection))).first() is not None
+
+
 def take(connection: Connection, *, owner: str, lease_s: float) -> Heard | None:
     """Take the oldest message that waits for its answer; None when none does."""
-    moment, columns = now(connection), notices.c
-    row = connection.execute(
-        select(notices)
-        .where(
-            columns.kind == KIND,
-            columns.done_at.is_(None),
-            lapsed(columns.due_at, moment, at_most_s=_LONGEST_WAIT_S),
-            or_(columns.lease_until.is_(None), lapsed(columns.lease_until, moment, at_most_s=2 * lease_s)),
-        )
-        .order_by(columns.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).one_or_none()
+    moment = now(connection)
+    row = connection.execute(_due(moment).with_for_update(skip_locked=True)).one_or_none()
     if row is None:
         return None
     until = moment + timedelta(seconds=lease_s)
-    connection.execute(update(notices).where(columns.id == row.id).values(lease_owner=owner, lease_until=until))
-    return Heard(row.id, row.key, row.channel_id, row.thread_ts, row.body, row.message_ts, row.tries)
+    connection.execute(update(notices).where(notices.c.id == row.id).values(lease_owner=owner, lease_until=until))
+    return Heard(row.id, row.key, row.channel_id, row.thread_ts, row.body, row.message_ts, row.tries, moment)
 
 
 def answered(connection: Connection, heard: int, body: Mapping[str, Any], *, owner: str) -> bool:
@@ -85,10 +81,11 @@ def answered(connection: Connection, heard: int, body: Mapping[str, Any], *, own
     return _note(connection, heard, owner=owner, body=dict(body))
 
 
-def mark(connection: Connection, heard: int, mark: str, *, owner: str, lease_s: float) -> bool:
+def mark(connection: Connection, heard: int, *, owner: str, lease_s: float) -> bool:
     """Note that the answer is about to be posted, and keep the message for another lease; False as for `answered`."""
-    until = now(connection) + timedelta(seconds=lease_s)
-    return _note(connection, heard, owner=owner, message_ts=mark, lease_until=until)
+    moment = now(connection)
+    until = moment + timedelta(seconds=lease_s)
+    return _note(connection, heard, owner=owner, message_ts=mark_of(moment), lease_until=until)
 
 
 def unmark(connection: Connection, heard: int, *, owner: str) -> bool:
@@ -114,6 +111,21 @@ def forget_old(connection: Connection) -> int:
     before = now(connection) - _KEPT
     gone = connection.execute(delete(notices).where(notices.c.kind == KIND, notices.c.done_at < before))
     return gone.rowcount
+
+
+def _due(moment: datetime) -> Select[Any]:
+    columns = notices.c
+    return (
+        select(notices)
+        .where(
+            columns.kind == KIND,
+            columns.done_at.is_(None),
+            lapsed(columns.due_at, moment, at_most_s=_LONGEST_WAIT_S),
+            or_(columns.lease_until.is_(None), lapsed(columns.lease_until, moment, at_most_s=MOST_LEASE_S)),
+        )
+        .order_by(columns.id)
+        .limit(1)
+    )
 
 
 def _note(connection: Connection, heard: int, *, owner: str, **values: Any) -> bool:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from shared.access import Visibility
 from shared.log import tables
-from shared.log.cards import MOST_LEASE_S, marked_since
+from shared.log.cards import MOST_LEASE_S, Marked, mark_of
 from shared.log.chat_tables import notices as outbox
 from shared.log.engine import lapsed, now, one_at_a_time
 from shared.log.states import ENDED
@@ -65,24 +65,13 @@ class NewNotice:
 
 
 @dataclass(frozen=True)
-class Notice(NewNotice):
+class Notice(NewNotice, Marked):
     """A notice that was taken."""
 
     id: int = 0
     message_ts: str | None = None
     tries: int = 0
     taken_at: datetime | None = field(default=None, compare=False)
-
-    @property
-    def marked_s(self) -> float | None:
-        """When a post began that nobody heard of again, in seconds since 1970; None where none did."""
-        return marked_since(self.message_ts)
-
-    @property
-    def unheard_for_s(self) -> float:
-        """How long ago that was."""
-        since = self.marked_s
-        return 0.0 if since is None or self.taken_at is None else max(self.taken_at.timestamp() - since, 0.0)
 
 
 def write(connection: Connection, new: NewNotice) -> bool:
@@ -157,7 +146,7 @@ def take(connection: Connection, *, owner: str, lease_s: float, full_channels: C
 def note_posting(connection: Connection, notice: Notice, *, owner: str, lease_s: float) -> bool:
     """Write that the notice is about to be posted, before it is; False when it is not this owner's any more."""
     moment = now(connection)
-    values = {"message_ts": f"?{moment.timestamp():.6f}", "lease_until": moment + timedelta(seconds=lease_s)}
+    values = {"message_ts": mark_of(moment), "lease_until": moment + timedelta(seconds=lease_s)}
     return connection.execute(update(outbox).where(_mine(notice, owner)).values(values)).rowcount > 0
 
 

@@ -59,8 +59,8 @@ class Seed:
     problem: Problem | None = None
 
 
-def sow(connection: Connection, run: int, spec: AnySpec) -> list[int]:
-    """Write a run for each seed of one that begins to gather; returns their numbers."""
+def sow(connection: Connection, run: int, spec: AnySpec) -> None:
+    """Write a run for each seed of one that begins to gather."""
     assert isinstance(spec, TrainSpec)  # noqa: S101 - no other kind has seeds
     row: Any = connection.execute(select(tables.runs).where(tables.runs.c.id == run)).one()
     moment, earlier = now(connection), _replayed(connection, row.replays)
@@ -83,7 +83,6 @@ def sow(connection: Connection, run: int, spec: AnySpec) -> list[int]:
         write_event(connection, number, 1, Queued(), at=moment)
         numbers.append(number)
     append_event(connection, run, SeedsQueued(seeds=tuple(wanted), runs=tuple(numbers)))
-    return numbers
 
 
 def tell_of_end(

@@ -97,12 +97,11 @@ def tell_worker_missing(connection: Connection) -> list[int]:
     for row in rows:
         connection.execute(update(tables.runs).where(runs.id == row.id).values(notice="worker_missing"))
         append_event(connection, row.id, WorkerMissing(device=row.device, length=row.length))
-    for row in {
-        row.seed_of: row for row in rows if row.seed_of is not None
-    }.values():  # its card is the one that is read
-        untold = and_(runs.id == row.seed_of, runs.notice.is_(None))
+    parents = {row.seed_of: row for row in rows if row.seed_of is not None}
+    for parent, row in parents.items():  # of a seed, the card of its run is the one that is read
+        untold = and_(runs.id == parent, runs.notice.is_(None))
         if connection.execute(update(tables.runs).where(untold).values(notice="worker_missing")).rowcount:
-            append_event(connection, row.seed_of, WorkerMissing(device=row.device, length=row.length))
+            append_event(connection, parent, WorkerMissing(device=row.device, length=row.length))
     return [row.id for row in rows]
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 from slack_sdk import WebClient
-from slack_sdk.signature import SignatureVerifier
 from support import install_emulator
 from support.deadline import until
+from support.slack_payloads import signed
 
 from bot.slack.scopes import OPTIONAL, REQUIRED
 
@@ -199,29 +199,20 @@ class Bot:
     def type(self, text: str, *, trigger: str | None = None, secret: str = SECRET) -> tuple[int, str]:
         """Type `/lml` in the channel: the HTTP status and the body of the acknowledgement."""
         from urllib.error import HTTPError
-        from urllib.parse import urlencode
 
-        body = urlencode(
-            {
-                "command": "/lml",
-                "text": text,
-                "team_id": TEAM,
-                "channel_id": self.slack.channel,
-                "channel_name": "models",
-                "user_id": self.person,
-                "trigger_id": trigger or str(time.monotonic_ns()),
-            }
-        )
-        stamp = str(int(time.time()))
-        signature = SignatureVerifier(secret).generate_signature(timestamp=stamp, body=body) or ""
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "X-Slack-Request-Timestamp": stamp,
-            "X-Slack-Signature": signature,
+        payload = {
+            "command": "/lml",
+            "text": text,
+            "team_id": TEAM,
+            "channel_id": self.slack.channel,
+            "channel_name": "models",
+            "user_id": self.person,
+            "trigger_id": trigger or str(time.monotonic_ns()),
         }
+        body, headers = signed(payload, secret)
         try:
             with urllib.request.urlopen(
-                urllib.request.Request(self.address, data=body.encode(), headers=headers), timeout=10
+                urllib.request.Request(self.address, data=body, headers=headers), timeout=10
             ) as response:
                 return response.status, response.read().decode()
         except HTTPError as error:

@@ -28,7 +28,7 @@ def lives(stage: BotStage, count: int, seed: int, *, apart_s: float) -> None:
     chance, person = Random(seed), Person(stage.slack)
     for number in range(count):
         stage.ask(person, f"train churn.csv seed={number}")
-        time.sleep(chance.uniform(0.2, 1.8) * apart_s)
+        time.sleep(chance.uniform(0.2, 1.8) * apart_s)  # the pace of people: kills meet runs of every age
 
 
 @pytest.mark.timeout(240)

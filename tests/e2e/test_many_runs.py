@@ -1,5 +1,6 @@
 """Many runs at once, two bots side by side, a Slack that holds them to its rates: nothing lost, nothing twice."""
 
+import json
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -7,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.bot_stage import CSV, BotStage, bot_stage, send
+from support.bot_stage import CSV, BotStage, bot_stage, says_its_answer, send
 from support.deadline import until
 from support.fake_slack import APP_TOKEN, Channel, Failure
 from support.fake_socket import FakeSocket
-from support.slack_front import submission
-from support.slack_payloads import Person, envelope_of
+from support.slack_payloads import Person, envelope_of, submission
 
 FEW_OR_MANY = [10, pytest.param(50, marks=pytest.mark.chaos)]
 CHANNELS = [f"C0TEAM{number}" for number in range(5)]
@@ -94,14 +94,16 @@ def test_what_comes_twice_is_done_once(tmp_path: Path) -> None:
             bot.wait_until_ready()
         person = Person(stage.slack)
 
-        def to_both(payload: dict[str, object]) -> None:
+        def to_both(payload: dict[str, Any]) -> None:
             with ThreadPoolExecutor(4) as pool:
                 jobs = [pool.submit(send, bot.address, payload, retry=retry) for retry in (0, 1) for bot in bots]
                 assert {job.result()[0] for job in jobs} == {200}
+            if url := payload.get("response_url"):
+                at_once = sum(says_its_answer(json.loads(job.result()[1] or "{}")) for job in jobs)
+                until(lambda: at_once + len(stage.answers_to(url)) == len(jobs), what="each delivery has its answer")
+            until(lambda: stage.unanswered() == 0, what="every message that was heard has its answer")
 
         def counted(wanted: int) -> None:
-            until(lambda: len(stage.runs()) >= wanted, what=f"run {wanted} is written")
-            time.sleep(1.0)
             assert len(stage.runs()) == wanted, [row.words for row in stage.runs()]
 
         to_both(person.command("train churn.csv seed=1"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.deadline import until
 from support.place import Place, Shell
+from support.place_runs import run_of
 
 from bot.terminal.commands import open_desk
 from shared.log import runs
@@ -34,12 +35,6 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = (f"{chance.random()},{chance.random()},{chance.random()}\n" for _ in range(1_200))
     path.write_text("a,b,y\n" + "".join(rows))
     return path
-
-
-def run_of(place: Place, number: int) -> runs.Run:
-    """A run as it stands."""
-    with open_desk(place.settings).log.read() as connection:
-        return runs.get(connection, number)
 
 
 def kinds_of(place: Place, number: int) -> list[str]:

@@ -2,33 +2,22 @@
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
-from support.deadline import until
 from support.place import Place
+from support.place_runs import answer_of, begun, ended, run_of
 
 from bot import submit
-from bot.answers import run_answer
 from bot.delivery.doorbell import Doorbell
 from bot.grammar import parse
 from bot.terminal.commands import open_desk
 from shared.errors import RefusedWords
-from shared.log import runs, tables
+from shared.log import tables
 
-MakePlace = Callable[..., Place]
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture(scope="module")
-def place(make_place: MakePlace) -> Place:
-    """A place with a worker."""
-    made = make_place()
-    made.start_worker()
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +34,8 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def done(place: Place, *words: str) -> dict[str, Any]:
-    """A run, from its words to its end, as `--json` shows it; without a shell's start for each of many."""
-    desk = open_desk(place.settings)
-    number, _ = submit.write(desk, parse(words))
-    assert submit.prepare(desk, number)
-    Doorbell(place.settings).ring(run_of(place, number))
-    until(lambda: run_of(place, number).state.ended, what="it has ended", within_s=60)
-    with desk.log.read() as connection:
-        answer: dict[str, Any] = run_answer(desk, connection, runs.get(connection, number)).envelope
-    return answer
-
-
-def run_of(place: Place, number: int) -> runs.Run:
-    """A run as it stands."""
-    with open_desk(place.settings).log.read() as connection:
-        return runs.get(connection, number)
+    """A run, from its words to its end, as `--json` shows it."""
+    return answer_of(place, begun(place, *words))
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +133,8 @@ def test_data_that_is_gone_at_the_worker_ends_a_replay(place: Place, trained: di
     assert submit.prepare(desk, number)
     erased = bytes_of_it.rename(tmp_path / "erased")
     Doorbell(place.settings).ring(run_of(place, number))
-    until(lambda: run_of(place, number).state.ended, what="it has ended", within_s=60)
+    problem = ended(place, number).problem
     erased.rename(bytes_of_it)
-    problem = run_of(place, number).problem
     assert problem is not None
     assert problem.code == "blob_missing"
     again = done(place, "retry", str(number))

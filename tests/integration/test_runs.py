@@ -16,10 +16,8 @@ import polars
 import pytest
 from support.deadline import until
 from support.place import Place
+from support.place_runs import begun, ended
 
-from bot import submit
-from bot.delivery.doorbell import Doorbell
-from bot.grammar import parse
 from bot.terminal.commands import open_desk
 from shared.log import runs
 from shared.log.runs import Run
@@ -27,14 +25,6 @@ from shared.log.runs import Run
 MakePlace = Callable[..., Place]
 
 ENVELOPE = {"run", "kind", "state", "artifacts", "error"}
-
-
-@pytest.fixture(scope="module")
-def place(make_place: MakePlace) -> Place:
-    """A place with one worker."""
-    made = make_place()
-    made.start_worker()
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -50,29 +40,6 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             label = "yes" if size + (2 if colour == "red" else -1) + draw.gauss(0, 0.4) > 0 else "no"
             writer.writerow([f"{size:.3f}" if draw.random() > 0.1 else "", colour, draw.choice(["a", "b", ""]), label])
     return path
-
-
-def ended(place: Place, number: int, *, within_s: float = 60) -> Run:
-    """A run, once it has ended."""
-    desk = open_desk(place.settings)
-
-    def look() -> Run | None:
-        with desk.log.read() as connection:
-            run = runs.get(connection, number)
-        return run if run.state.ended else None
-
-    return until(look, what=f"run {number} ends", within_s=within_s)
-
-
-def submitted(place: Place, *words: str) -> int:
-    """A run, written and rung for, without a process of its own for the command."""
-    desk = open_desk(place.settings)
-    number, _ = submit.write(desk, parse(words))
-    if submit.prepare(desk, number):
-        with desk.log.read() as connection:
-            run = runs.get(connection, number)
-        Doorbell(place.settings).ring(run)
-    return number
 
 
 def test_the_main_job_from_words_to_a_model_that_predicts(place: Place, table: Path) -> None:
@@ -136,7 +103,7 @@ def test_many_runs_end_one_after_another_in_one_warm_child(make_place: MakePlace
     polars.read_csv(table).write_parquet(parquet)
     models = ["linear", "mlp", "auto"]
     numbers = [
-        submitted(place, "train", str(path), f"model={models[index % 3]}", "epochs=3", f"seed={index}")
+        begun(place, "train", str(path), f"model={models[index % 3]}", "epochs=3", f"seed={index}")
         for index in range(6)
         for path in (table, parquet)
     ]
@@ -166,7 +133,7 @@ def test_a_broken_file_ends_its_run_with_one_clear_answer(place: Place, tmp_path
     """The run is recorded as failed, with a code, the rule and the value met, and what to do."""
     content, code = BROKEN_FILES[name]
     (tmp_path / name).write_bytes(content)
-    run = ended(place, submitted(place, "train", str(tmp_path / name)))
+    run = ended(place, begun(place, "train", str(tmp_path / name)))
     assert run.state is runs.RunState.FAILED
     assert run.problem is not None
     assert run.problem.code == code
@@ -240,21 +207,21 @@ def test_a_run_process_that_is_killed_again_and_again_is_told(
     """kill -9 on the run's own process: it is tried again as often as allowed, then told; the worker lives on."""
     place = make_place()
     place.start_worker(LML_MAX_CRASHES="1")
-    number = submitted(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=5m")
+    number = begun(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=5m")
     for attempt in (1, 2):
         until(lambda attempt=attempt: _running(place, attempt=attempt), what=f"attempt {attempt} has begun to train")
         os.kill(_run_process(place), signal.SIGKILL)
     run = ended(place, number)
     assert run.problem is not None
     assert (run.state.value, run.problem.code, run.attempts) == ("failed", "worker_killed", 2)
-    assert ended(place, submitted(place, "train", str(table), "model=linear")).state.value == "succeeded"
+    assert ended(place, begun(place, "train", str(table), "model=linear")).state.value == "succeeded"
 
 
 def test_a_run_that_lost_its_worker_gets_another_attempt(make_place: MakePlace, tmp_path: Path) -> None:
     """kill -9 on the whole worker: the sweep of the next one finds the lapsed lease and the run succeeds."""
     place = make_place(lease_s=2)
     worker = place.start_worker()
-    number = submitted(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=4s")
+    number = begun(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=4s")
     until(lambda: _running(place), what="the run has begun to train")
     os.killpg(worker.child.process.pid, signal.SIGKILL)
     place.start_worker()
@@ -266,7 +233,7 @@ def test_a_worker_that_is_stopped_gives_its_run_back(make_place: MakePlace, tmp_
     """SIGTERM: the run waits again, and no process stays."""
     place = make_place()
     worker = place.start_worker()
-    number = submitted(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=5m")
+    number = begun(place, "train", str(_big_table(tmp_path)), *ENDLESS, "time=5m")
     until(lambda: _running(place), what="the run has begun to train")
     worker.child.process.terminate()
     assert worker.child.process.wait(timeout=20) == 0
@@ -337,7 +304,7 @@ def test_public_tables_beat_their_baselines(place: Place, shared_data: Path) -> 
         if entry["name"] not in ("titanic", "penguins", "insurance"):
             continue
         words = (f"target={entry['target']}", f"task={entry['task']}", "time=3s")
-        run = ended(place, submitted(place, "train", str(shared_data / f"{entry['name']}.csv"), *words), within_s=120)
+        run = ended(place, begun(place, "train", str(shared_data / f"{entry['name']}.csv"), *words), within_s=120)
         assert run.state is runs.RunState.SUCCEEDED, run.problem
         test, baseline = (_metrics(run, part) for part in ("test", "baseline"))
         if entry["task"] == "regression":

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from support.deadline import until
 from support.place import Place
+from support.place_runs import answer_of, begun, run_of
 
 from bot import submit
-from bot.answers import run_answer
-from bot.delivery.doorbell import Doorbell
 from bot.grammar import parse
 from bot.terminal.commands import open_desk
 from shared.errors import RefusedWords
@@ -26,14 +25,6 @@ MakePlace = Callable[..., Place]
 QUICK = ("model=mlp", "epochs=3", "device=cpu")
 SOON_S = 3.0
 """Less than what a lost doorbell waits for the sweep."""
-
-
-@pytest.fixture(scope="module")
-def place(make_place: MakePlace) -> Place:
-    """A place with a worker."""
-    made = make_place()
-    made.start_worker()
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -49,34 +40,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def begun(place: Place, *words: str) -> int:
-    """A run, written and rung for once."""
-    desk = open_desk(place.settings)
-    number, _ = submit.write(desk, parse(words))
-    assert submit.prepare(desk, number)
-    Doorbell(place.settings).ring(run_of(place, number))
-    return number
-
-
-def run_of(place: Place, number: int) -> runs.Run:
-    """A run as it stands."""
-    with open_desk(place.settings).log.read() as connection:
-        return runs.get(connection, number)
-
-
 def seeds_of(place: Place, number: int) -> list[seeds.Seed]:
     """Its seeds."""
     with open_desk(place.settings).log.read() as connection:
         return seeds.of_run(connection, number)
-
-
-def ended(place: Place, number: int) -> dict[str, Any]:
-    """A run once it has ended, as `--json` shows it."""
-    until(lambda: run_of(place, number).state.ended, what=f"run {number} has ended", within_s=90)
-    desk = open_desk(place.settings)
-    with desk.log.read() as connection:
-        answer: dict[str, Any] = run_answer(desk, connection, runs.get(connection, number)).envelope
-    return answer
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +58,7 @@ def test_three_seeds_from_words_to_a_model(place: Place, table: Path, trained: d
     """Means, deviations and intervals of what the seeds' own runs reached; the files are those of the best on
     validation, and every verb that takes a model takes them.
     """
-    children = [ended(place, seed["run"]) for seed in trained["seeds"]]
+    children = [answer_of(place, seed["run"]) for seed in trained["seeds"]]
     assert [seed["seed"] for seed in trained["seeds"]] == [5, 6, 7]
     assert [child["seed_of"] for child in children] == [trained["run"]] * 3
     assert {child["split_sha256"] for child in children} == {trained["split_sha256"]}
@@ -123,7 +90,7 @@ def test_three_seeds_from_words_to_a_model(place: Place, table: Path, trained: d
 def test_the_seeds_of_one_bell_all_begin_at_once(place: Place, table: Path) -> None:
     """Each rings for the next and the last one for its run: nothing waits for the sweep."""
     number = begun(place, "train", str(table), "seeds=2", "model=linear", "device=cpu")
-    answer = ended(place, number)
+    answer = answer_of(place, number)
     assert answer["timing_s"]["queued"] < SOON_S
     moments = [run_of(place, seed.run) for seed in seeds_of(place, number)]
     waits = [(run.started_at - run.queued_at).total_seconds() for run in moments if run.started_at and run.queued_at]
@@ -133,7 +100,7 @@ def test_the_seeds_of_one_bell_all_begin_at_once(place: Place, table: Path) -> N
 
 def test_a_replay_is_the_same_seed_by_seed(place: Place, trained: dict[str, Any]) -> None:
     """Each seed follows the plan of the old one, and the whole is the same only since all are."""
-    answer = ended(place, begun(place, "replay", str(trained["run"])))
+    answer = answer_of(place, begun(place, "replay", str(trained["run"])))
     replay = answer["replay"]
     assert (replay["of"], replay["same"], replay["metrics_same"]) == (trained["run"], True, True)
     assert [one["of"] for one in replay["seeds"]] == [seed["run"] for seed in trained["seeds"]]
@@ -149,7 +116,7 @@ def test_seeds_that_all_fail_fail_their_run(place: Place, tmp_path: Path) -> Non
     first, second = (seed["run"] for seed in answer["seeds"])
     assert f"0 of 2 did. Seed 0 (run {first}), 1 (run {second}): Failed: " in answer["error"]["message"]
     assert [seed["problem"] for seed in answer["seeds"]] == ["target_one_class"] * 2
-    again = ended(place, begun(place, "retry", str(answer["run"])))
+    again = answer_of(place, begun(place, "retry", str(answer["run"])))
     assert again["error"]["code"] == "seeds_failed"
     assert len({seed["run"] for seed in (*again["seeds"], *answer["seeds"])}) == 4
     with pytest.raises(RefusedWords) as refused:
@@ -161,7 +128,7 @@ def test_a_seed_that_was_stopped_is_left_out(place: Place, table: Path) -> None:
     """The run goes on with the others and says so; cancelling the run stops all of them within seconds."""
     number = begun(place, "train", str(table), "seeds=3", *QUICK)
     place.shell.run("cancel", str(seeds_of(place, number)[-1].run))
-    answer = ended(place, number)
+    answer = answer_of(place, number)
     assert answer["state"] == "succeeded"
     assert answer["warnings"][0].startswith("2 of 3 seeds count. Seed 2")
     long = begun(place, "train", str(table), "seeds=3", "model=mlp", "epochs=100000", "patience=100000", "time=5m")
@@ -187,7 +154,7 @@ def test_a_worker_that_is_killed_between_seeds_costs_nothing(
     os.killpg(worker.child.process.pid, signal.SIGKILL)
     first = next(seed for seed in seeds_of(place, number) if seed.state.ended)
     place.start_worker()
-    answer = ended(place, number)
+    answer = answer_of(place, number)
     assert (answer["state"], len(answer["seeds"])) == ("succeeded", 3)
     assert run_of(place, first.run).attempts == 1
     with log.read() as connection:

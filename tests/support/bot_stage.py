@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from bot.terminal.children import PYTHON, Child, start_child
@@ -27,8 +27,9 @@ from bot.terminal.redis_server import start_redis
 from shared.blobs import BlobStore
 from shared.errors import Problem
 from shared.events import DatasetRead, EpochDone, Stage, StageStarted
-from shared.log import attempts, tables
+from shared.log import attempts, heard, tables
 from shared.log.attempts import Outcome
+from shared.log.chat_tables import notices
 from shared.log.engine import Log, open_log
 from shared.log.runs import Artifact, RunState
 from shared.settings import Settings
@@ -126,17 +127,16 @@ class BotStage:
         A bot that is killed after its acknowledgement and before it wrote anything leaves nothing of a command but the
         words to type it again then.
         """
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
+
+        def come() -> tuple[dict[str, Any], ...]:
             payload = person.command(words)
             body = self._typed(payload)
-            if body is None:
-                time.sleep(0.05)
-            elif not str(body.get("text") or "Reading").startswith("Reading"):
-                return body
-            elif (answer := self._answer_behind(payload["response_url"], words)) is not None:
-                return answer
-        raise AssertionError(f"nothing came of {words}")
+            if body is not None and not says_its_answer(body):
+                body = self._answer_behind(payload["response_url"], words)
+            return () if body is None else (body,)
+
+        (answer,) = until(come, what=f"something comes of {words}", within_s=within_s, every_s=0.05)
+        return answer
 
     def _typed(self, payload: dict[str, Any]) -> dict[str, Any] | None:
         """The acknowledgement of a command by one of the bots; None when none gives one."""
@@ -149,13 +149,20 @@ class BotStage:
 
     def _answer_behind(self, url: str, words: str, *, within_s: float = 5.0) -> dict[str, Any] | None:
         """What came behind an acknowledgement without the answer: the answer, or nothing but the run."""
-        key, deadline = url.rpartition("/")[2], time.monotonic() + within_s
-        while time.monotonic() < deadline:
-            for response in list(self.slack.responses):
-                if response["url"] == key:
-                    return response
-            time.sleep(0.05)
+        with suppress(AssertionError):
+            return until(lambda: self.answers_to(url), within_s=within_s)[0]
         return {} if any(row.words == words for row in self.runs()) else None
+
+    def answers_to(self, url: str) -> list[dict[str, Any]]:
+        """What was sent to a response_url so far."""
+        return [response for response in list(self.slack.responses) if response["url"] == url.rpartition("/")[2]]
+
+    def unanswered(self) -> int:
+        """How many messages that were heard have no answer yet."""
+        columns = notices.c
+        query = select(func.count()).where(columns.kind == heard.KIND, columns.done_at.is_(None))
+        with self.log.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def runs(self) -> list[Any]:
         """The rows of all runs."""
@@ -179,13 +186,12 @@ class BotStage:
 
     def wait_until_shown(self, wanted: int, *, within_s: float) -> None:
         """Wait until there are so many runs, all have ended, and their cards and files are there."""
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
-            if len(self.runs()) >= wanted and not self.behind():
-                return
-            time.sleep(0.2)
-        words = "\n".join(bot.log_file.read_text(errors="replace")[-3_000:] for bot in self.bots[-2:])
-        raise AssertionError(f"{len(self.runs())} of {wanted} runs; behind: {self.behind()}\n{words}")
+
+        def how_far() -> str:
+            words = "\n".join(bot.log_file.read_text(errors="replace")[-3_000:] for bot in self.bots[-2:])
+            return f"{len(self.runs())} of {wanted} runs; behind: {self.behind()}\n{words}"
+
+        until(lambda: len(self.runs()) >= wanted and not self.behind(), what=how_far, within_s=within_s, every_s=0.2)
 
     def wrong(self, channels: Sequence[str] = ("C0GENERAL",)) -> list[str]:
         """What is not as it has to be in the end: one card for each run with its end, each file once."""
@@ -275,6 +281,11 @@ def send(address: str, payload: dict[str, Any], *, retry: int = 0, within_s: flo
         return error.code, error.read().decode()
 
 
+def says_its_answer(acknowledgement: dict[str, Any]) -> bool:
+    """Whether the answer to a command or click stands in its acknowledgement; else it follows by the response_url."""
+    return not str(acknowledgement.get("text") or "Reading").startswith("Reading")
+
+
 @contextmanager
 def bot_stage(folder: Path, *, module: str = "bot", seed: int = 0, life_s: float = 2.0) -> Iterator[BotStage]:
     """A stage without a bot yet; everything is stopped in the end."""
@@ -298,7 +309,7 @@ def kill_again_and_again(stage: BotStage, moments_s: Sequence[float], act: Calla
     acting = threading.Thread(target=act, daemon=True)
     acting.start()
     for moment_s in moments_s:
-        time.sleep(moment_s)
+        time.sleep(moment_s)  # when the fault comes, not something that could be looked for
         bot.kill()
         bot = stage.start_bot().wait_until_ready()
     acting.join(120)

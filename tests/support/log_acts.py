@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from shared.access import Principal, Role, Source
 from shared.errors import Problem
 from shared.events import EpochDone
-from shared.log import attempts, runs, tables
+from shared.log import attempts, audit, runs, tables
 from shared.log.attempts import Attempt, Outcome
 from shared.log.engine import Log
 from shared.log.runs import Artifact, NewRun
@@ -76,6 +76,19 @@ def events_of(log: Log, number: int) -> list[Any]:
     assert [at for at, _ in events] == list(range(1, len(events) + 1))
     assert run_of(log, number).last_event == len(events)
     return [met for _, met in events]
+
+
+def all_runs(log: Log) -> list[runs.Run]:
+    """Every run, as whoever is at the machine sees them: the newest first."""
+    with log.read() as connection:
+        return runs.listed(connection, Principal("any", "any", Source.SHELL), limit=1_000)
+
+
+def noted(log: Log) -> list[tuple[str, str, str]]:
+    """Who asked for which verb, and what was answered, as the audit has it."""
+    with log.read() as connection:
+        rows = audit.find(connection, Principal("any", "any", Source.SHELL), audit.AuditQuery())
+    return [(row.by, row.verb, row.decision.value) for row in rows]
 
 
 def everything(log: Log) -> dict[str, list[Any]]:

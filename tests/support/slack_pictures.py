@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -115,8 +114,7 @@ def _runs(sitting: Sitting) -> None:
 
 def _ended(sitting: Sitting) -> None:
     done = sitting.wait_for(3, "Succeeded", "Failed")
-    until(lambda: len(sitting.slack.files_in(done["ts"])) >= 2, within_s=60, what="the files arrive")
-    time.sleep(2)
+    until(lambda: 3 not in sitting.stage.behind(), within_s=60, what="the card shows the end, and the files are there")
     files = [(name, _picture(name, body)) for name, body in sorted(sitting.slack.files_in(done["ts"]).items())]
     sitting.take("succeeded", _drawn(sitting.card(3)))
     sitting.take("thread", slack_drawn.thread([slack_drawn.uploaded(sorted(files, key=lambda file: not file[1]))]))

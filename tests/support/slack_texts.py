@@ -1,4 +1,4 @@
-"""Which texts of blocks and views Slack parses, so that a mention or a link in them would count."""
+"""The texts of blocks and views: what people read, and what Slack parses, so that a mention or a link would count."""
 
 from typing import Any
 
@@ -31,3 +31,21 @@ def shown_texts(value: Any) -> list[str]:
     if not isinstance(value, dict):
         return []
     return [text for key, inner in value.items() if key not in _UNSHOWN for text in shown_texts(inner)]
+
+
+def texts_in(shown: Any) -> str:
+    """Everything that blocks or a view show, as text."""
+    said: list[str] = []
+
+    def gather(value: Any) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("text"), str):
+                said.append(value["text"])
+            for inner in value.values():
+                gather(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                gather(inner)
+
+    gather(shown)
+    return "\n".join(said)

@@ -228,5 +228,6 @@ def _of_one_class(name: str, value: float, occurs: np.ndarray, first: np.ndarray
 
 
 def _within_one(value: float, center: float, far: Spread) -> Difference:
+    """Of scores between zero and one, whose difference is nowhere beyond one."""
     low, high = far.around(center)
     return Difference(value, sound(max(-1.0, low), min(1.0, high)), far.p(center), _TEST)

@@ -96,7 +96,7 @@ def summary(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         values = {name: [(one["metrics"].get(part) or {}).get(name) for one in reports] for name in listed}
         known = {name: [value for value in some if value is not None] for name, some in values.items()}
         found["metrics"][part] = {name: float(np.mean(some)) if some else None for name, some in known.items()}
-        found["sd"][part] = {name: spread(some) for name, some in known.items()}
+        found["sd"][part] = {name: standard_deviation(some) for name, some in known.items()}
         rows = [(one.get("intervals") or {}).get(part) or {} for one in reports]
         if any(rows):
             found["intervals"][part] = {
@@ -105,8 +105,8 @@ def summary(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def spread(values: Sequence[float]) -> float | None:
-    """The standard deviation over seeds; None of fewer than two."""
+def standard_deviation(values: Sequence[float]) -> float | None:
+    """Over seeds; None of fewer than two."""
     return float(np.std(values, ddof=1)) if len(values) >= LEAST else None
 
 
@@ -129,7 +129,7 @@ def interval(
         for value, ends in zip(values, of_rows, strict=True)
         if value is not None and ends is not None and None not in ends
     ]
-    sd = spread(known)
+    sd = standard_deviation(known)
     if sd is None or not away:
         return None
     seeds = float(student.ppf((1 + LEVEL) / 2, len(known) - 1)) * sd / len(known) ** 0.5

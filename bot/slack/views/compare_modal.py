@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.slack import blocks as kit
-from bot.slack.blocks import Block
+from bot.slack.blocks import Block, Element
 from bot.slack.views import ids
 from bot.slack.views.fields import (
     MOST_OPTIONS,
-    Element,
     Place,
     View,
     dataset_fields,

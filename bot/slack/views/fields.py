@@ -7,12 +7,11 @@ from hashlib import sha256
 from typing import Any
 
 from bot.slack import blocks as kit
-from bot.slack.blocks import Block
+from bot.slack.blocks import Block, Element
 from bot.slack.views import ids
 from shared.errors import refused
 
 View = dict[str, Any]
-Element = dict[str, Any]
 
 MOST_OPTIONS = 100
 VALUE_CHARACTERS = 150
@@ -40,15 +39,19 @@ class Place:
     @classmethod
     def of(cls, view: Mapping[str, Any]) -> "Place":
         """The counterpart of `metadata`; what is not understood is left out."""
-        try:
-            told = json.loads(view.get("private_metadata") or "{}")
-        except ValueError:
-            return cls()
-        if not isinstance(told, dict):
-            return cls()
+        told = told_by(view)
         texts = {key: str(told[key]) for key in ("channel", "file", "name") if isinstance(told.get(key), str)}
         run = told.get("run")
         return cls(**texts, run=run if isinstance(run, int) and not isinstance(run, bool) else None)
+
+
+def told_by(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What travels with a view; nothing where that is not understood."""
+    try:
+        told = json.loads(view.get("private_metadata") or "{}")
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def modal(callback_id: str, title: str, blocks: Sequence[Block], *, place: Place, submit: str = "") -> View:

@@ -7,11 +7,12 @@ from typing import Any
 
 from bot.board import Standing, ranks, ties_of
 from bot.cards import run_title, starts_text
+from bot.scored import interval_of
 from bot.slack import blocks as kit
-from bot.slack.blocks import STATE_ICONS, Block
+from bot.slack.blocks import STATE_ICONS, Block, Element
 from bot.slack.buttons import cancel_button, details_button, open_button, promote_button, words_button
 from bot.slack.views import ids
-from bot.slack.views.fields import MOST_OPTIONS, View, fits, option, select
+from bot.slack.views.fields import MOST_OPTIONS, View, fits, option, select, told_by
 from bot.tables import duration_text, interval_text, number_text
 from shared.log.forecast import Forecast
 from shared.log.runs import Run
@@ -19,9 +20,6 @@ from shared.log.states import RunState
 from shared.work import Slot
 
 MOST_MINE, MOST_QUEUE, MOST_RANKS = 8, 10, 10
-_MOST_BLOCKS = 100
-
-Element = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,16 +48,12 @@ def home_view(home: Home) -> View:
     """The tab."""
     blocks = [_top(), *_mine(home), *_queue(home), *_workers(home.slots), *_board(home)]
     metadata = json.dumps({"dataset": home.dataset} if fits(home.dataset) else {})
-    return {"type": "home", "callback_id": ids.HOME, "private_metadata": metadata, "blocks": blocks[:_MOST_BLOCKS]}
+    return {"type": "home", "callback_id": ids.HOME, "private_metadata": metadata, "blocks": blocks[: kit.VIEW_BLOCKS]}
 
 
 def dataset_of_home(view: Mapping[str, Any]) -> str:
     """The dataset whose leaderboard a tab shows; '' where it shows none."""
-    try:
-        told = json.loads(view.get("private_metadata") or "{}")
-    except ValueError:
-        return ""
-    return str(told.get("dataset", "")) if isinstance(told, dict) else ""
+    return str(told_by(view).get("dataset", ""))
 
 
 def _top() -> Block:
@@ -156,7 +150,7 @@ def _ranked(standing: Standing) -> Iterator[Block]:
     lines = []
     shown = list(zip(ranks(standing, ties), standing.ranked, strict=True))[:MOST_RANKS]
     for rank, run in shown:
-        interval = ((run.result or {}).get("intervals") or {}).get("test", {}).get(board.metric)
+        interval = interval_of(run.result, board.metric)
         chance = f" ({interval_text(interval)})" if interval else ""
         line = [kit.words(f"{rank:<3} run {run.id}", bold=True), kit.words(f"  {run.model or '–'}  ·  ")]
         line += [kit.words(f"{number_text(run.score)}{chance}"), kit.words("  ·  "), kit.asker(run.requested_by)]

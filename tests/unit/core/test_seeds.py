@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import t
 
 from shared.errors import Problem, RunFailed
-from workers.core.seeds import SeedRun, gather, interval, spread, summary
+from workers.core.seeds import SeedRun, gather, interval, standard_deviation, summary
 
 AREAS = (0.90, 0.92, 0.94)
 ROWS = ([0.88, 0.93], [0.90, 0.95], [0.91, 0.96])
@@ -94,7 +94,7 @@ def test_no_interval_leaves_the_range_of_its_score(
 
 def test_where_nothing_is_known_nothing_is_claimed() -> None:
     """One value has no spread; without any interval of rows there is none; a seed whose rows give none still counts."""
-    assert spread([0.9]) is None
+    assert standard_deviation([0.9]) is None
     assert interval([0.9, None], [[0.8, 0.95], None], name="f1") is None
     assert interval([0.9, 0.9], [None, None], name="f1") is None
     assert interval([1.0, 1.0], [None, [0.9, 1.0]], name="f1") == pytest.approx([0.9, 1.0])

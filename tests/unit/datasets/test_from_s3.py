@@ -91,6 +91,29 @@ def test_a_page_is_no_dataset(bucket: Any) -> None:
     assert refusal().code == "dataset_not_table"
 
 
+def test_an_object_that_comes_too_slowly(bucket: Any) -> None:
+    """The time is over also where each piece comes: the setting is named."""
+    bucket.put_object(Bucket="ml-data", Key="2026/churn.csv", Body=CSV)
+    error = refusal(dataset_fetch_s=1e-9)
+    assert error.code == "address_slow"
+    assert "LML_DATASET_FETCH_S names; `s3://ml-data/2026/churn.csv` took longer" in str(error)
+
+
+def test_a_bucket_that_is_not_given_to_this_machine(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What S3 denies is told with its word, and who can change it."""
+    from botocore.exceptions import ClientError
+
+    class Denying:
+        def get_object(self, **_: str) -> None:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+    monkeypatch.setattr("shared.datasets.from_s3._client", Denying)
+    error = refusal()
+    assert error.code == "s3_refused"
+    assert "it answered AccessDenied" in str(error)
+    assert "Its operator gives that machine leave" in str(error)
+
+
 def test_a_machine_without_credentials(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without credentials the operator's part is named."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -14,7 +15,7 @@ from shared.access import Principal, Role, Source, Visibility
 from shared.blobs import BlobStore
 from shared.datasets import from_https
 from shared.errors import LmlError, RefusedWords
-from shared.ingest import located
+from shared.ingest import Arrived, ingest, located
 from shared.log import datasets, forgotten, runs, tables
 from shared.log.engine import Log
 from shared.log.runs import NewRun, Run, RunState
@@ -87,6 +88,20 @@ def asks(log: Log, store: BlobStore, settings: Settings) -> Asks:
             return runs.get(connection, number)
 
     return asks
+
+
+def bury(log: Log, number: int) -> None:
+    """Have the dataset forgotten that a run has read."""
+    with log.write() as connection:
+        forgotten.bury(
+            connection,
+            Principal("T0TEAM", ADA, Source.SHELL),
+            dataset="churn.csv",
+            sha256=runs.get(connection, number).dataset_sha256 or "",
+            why=None,
+            results={number: None},
+            stay={number: []},
+        )
 
 
 def body_of(store: BlobStore, run: Run) -> bytes:
@@ -171,19 +186,28 @@ def test_nobody_reads_what_a_hidden_run_had(  # noqa: PLR0917
 def test_a_forgotten_content_is_not_found(had: Had, asks: Asks, log: Log, store: BlobStore) -> None:
     """What was forgotten is no dataset any more; an earlier content of that name still is."""
     had("churn.csv", OLD)
-    number = had("churn.csv", NEW)
-    with log.write() as connection:
-        run = runs.get(connection, number)
-        forgotten.bury(
-            connection,
-            Principal("T0TEAM", ADA, Source.SHELL),
-            dataset="churn.csv",
-            sha256=run.dataset_sha256 or "",
-            why=None,
-            results={number: None},
-            stay={number: []},
-        )
+    bury(log, had("churn.csv", NEW))
     assert body_of(store, asks("churn.csv")) == OLD
+
+
+def test_a_content_that_is_forgotten_while_it_is_looked_for(
+    had: Had, asks: Asks, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier run had is not read when somebody has it forgotten before the run could be queued."""
+    number = had("churn.csv", NEW)
+
+    def found_then_forgotten(*given: Any, **named: Any) -> Arrived:
+        arrived = ingest(*given, **named)
+        bury(log, number)
+        return arrived
+
+    monkeypatch.setattr(submission, "ingest", found_then_forgotten)
+    run = asks("churn.csv")
+    assert run.state is RunState.FAILED
+    assert run.problem is not None
+    assert run.problem.code == "dataset_forgotten"
+    assert "The dataset churn.csv was forgotten on 20" in run.problem.message
+    assert run.dataset_sha256 is None
 
 
 def test_a_content_that_the_store_lost_is_passed_over(had: Had, asks: Asks, store: BlobStore) -> None:

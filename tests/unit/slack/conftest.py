@@ -1,13 +1,18 @@
 """What the tests of the Slack side share: a log in a temporary folder, a store, a strict Slack, and runs."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from slack_bolt import BoltRequest
 from slack_sdk import WebClient
 from support.empty_logs import empty_log
 from support.fake_slack import APP_TOKEN, BOT_TOKEN, TEAM, FakeSlack
+from support.slack_front import SlackBot, slack_bot
+from support.slack_payloads import command
+from support.slack_texts import texts_in
 
 from bot.delivery.messages import Messages
 from bot.delivery.notices import NoticeSender
@@ -56,6 +61,29 @@ def store(settings: Settings) -> BlobStore:
 @pytest.fixture
 def client(settings: Settings) -> WebClient:
     return web_client(settings, timeout_s=5)
+
+
+@pytest.fixture
+def bot(settings: Settings, log: Log, store: BlobStore, client: WebClient) -> Iterator[SlackBot]:
+    with slack_bot(settings, log, store, client) as bot:
+        yield bot
+
+
+Ask = Callable[..., str]
+
+
+@pytest.fixture
+def ask(bot: SlackBot) -> Ask:
+    """Types a command as Socket Mode brings it; returns what the person reads."""
+
+    def ask(text: str, **more: str) -> str:
+        response = bot.app.dispatch(BoltRequest(body=command(text, **more), mode="socket_mode"))
+        assert response.status == 200, response.body
+        answer = json.loads(response.body)
+        assert answer["response_type"] == "ephemeral"
+        return texts_in(answer["blocks"])
+
+    return ask
 
 
 AT_ONCE = Rhythm(running_every_s=0, waiting_every_s=0, backoff_s=0.01, unsure_s=0)

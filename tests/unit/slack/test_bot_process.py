@@ -12,7 +12,8 @@ from slack_sdk import WebClient
 from support.deadline import until
 from support.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 from support.fake_socket import FakeSocket
-from support.slack_front import command, slack_bot
+from support.slack_front import slack_bot
+from support.slack_payloads import command
 
 from bot.http.server import listen
 from bot.slack.side import SlackSide, socket_mode

@@ -309,7 +309,6 @@ def test_the_beginning_of_a_file_tells_its_columns(slack: FakeSlack, settings: S
     head = ChannelFiles(settings).head(file["id"], **ADA)
     assert len(head) == 65_536
     assert columns_of(head, "a.csv") == ["customer", "churned"]
-    assert ChannelFiles(settings).head(file["id"], **ADA, bytes=8) == b"customer"
 
 
 def test_the_beginning_of_a_file_that_cannot_be_had(slack: FakeSlack, settings: Settings) -> None:

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from bot.grammar import VERB_NAMES
-from bot.slack.command import PREFIX
 from bot.slack.scopes import EVENT_SCOPES, METHOD_SCOPES, OPTIONAL, REQUIRED
 from bot.slack.shortcuts import TRAIN_ON_FILE
+from bot.slack.typed import PREFIX
 
 ROOT = Path(__file__).parents[3]
 SHARED_DATA = Path(os.environ.get("LML_SHARED_DATA", ROOT.parent / "shared" / "data"))

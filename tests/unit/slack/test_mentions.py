@@ -1,7 +1,5 @@
 """Messages that name the bot and direct messages: heard once, answered once, whatever is lost or dies in between."""
 
-import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,28 +8,18 @@ from slack_sdk import WebClient
 from sqlalchemy import select, update
 from support.deadline import until
 from support.fake_slack import BOT_USER, Channel, Failure, FakeSlack
-from support.slack_front import SlackBot, direct_message, event, mention, slack_bot
+from support.log_acts import all_runs
+from support.slack_front import SlackBot, slack_bot
+from support.slack_payloads import direct_message, event, mention
 
 from bot.delivery.messages import Messages
 from bot.delivery.pace import Pace
 from bot.slack.heard import HeardAnswers
-from shared.access import Principal, Source
 from shared.blobs import BlobStore
-from shared.log import heard, runs
+from shared.log import heard
 from shared.log.chat_tables import notices
 from shared.log.engine import Log, now
 from shared.settings import Settings
-
-
-@pytest.fixture
-def bot(settings: Settings, log: Log, store: BlobStore, client: WebClient) -> Iterator[SlackBot]:
-    with slack_bot(settings, log, store, client) as bot:
-        yield bot
-
-
-def all_runs(log: Log) -> list[runs.Run]:
-    with log.read() as connection:
-        return runs.listed(connection, Principal("any", "any", Source.SHELL), limit=100)
 
 
 def answer_all(bot: SlackBot) -> None:
@@ -204,10 +192,9 @@ def test_a_bot_that_took_long_keeps_its_message(bot: SlackBot, log: Log) -> None
     """Before a post begins the lease begins anew: no other bot takes the message while Slack is at it."""
     bot.send(mention("status"))
     with log.write() as connection:
-        met = heard.take(connection, owner="slow", lease_s=0.2)
+        met = heard.take(connection, owner="slow", lease_s=0.0)  # it is over before the post begins
         assert met is not None
-        assert heard.mark(connection, met.id, "?1.0", owner="slow", lease_s=60.0)
-    time.sleep(0.3)
+        assert heard.mark(connection, met.id, owner="slow", lease_s=60.0)
     with log.write() as connection:
         assert heard.take(connection, owner="other", lease_s=60.0) is None
 
@@ -256,6 +243,38 @@ def test_blocks_that_are_refused_come_as_text(bot: SlackBot, slack: FakeSlack, l
     answer_until_done(bot, log)
     (reply,) = slack.thread(asked["event"]["ts"])
     assert "blocks" not in reply
+
+
+def test_a_look_that_is_not_answered_is_made_again(bot: SlackBot, slack: FakeSlack, log: Log) -> None:
+    """While Slack does not say whether a lost post is there, nothing is posted again and nobody is told twice."""
+    asked = said_in_channel(slack, mention("status"))
+    bot.send(asked)
+    slack.fail("chat.postMessage", Failure(lost=True))
+    again = Failure(status=429, error="ratelimited", retry_after_s=1)
+    slack.fail("conversations.replies", again, Failure(unreached=True))
+    answer_until_done(bot, log)
+    assert len(slack.thread(asked["event"]["ts"])) == 1
+    assert slack.ephemerals == []
+
+
+def test_what_is_for_an_admin_alone_waits_for_its_turn(
+    settings: Settings, slack: FakeSlack, log: Log, store: BlobStore, client: WebClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 429 is waited for; what Slack does not show to its person then is shown to nobody."""
+    monkeypatch.setattr(Pace, "hold", lambda *_args, **_more: None)  # a second of waiting is not what is tested
+    settings = settings.model_copy(update={"admins": "U0ADA"})
+    again = Failure(status=429, error="ratelimited", retry_after_s=1)
+    with slack_bot(settings, log, store, client) as bot:
+        asked = said_in_channel(slack, mention("audit"))
+        bot.send(asked)
+        slack.fail("chat.postEphemeral", again)
+        answer_until_done(bot, log)
+        assert [told["user"] for told in slack.ephemerals] == ["U0ADA"]
+        bot.send(said_in_channel(slack, mention("audit")))
+        slack.fail("chat.postEphemeral", Failure(error="user_not_in_channel"))
+        answer_until_done(bot, log)
+    assert len(slack.ephemerals) == 1
+    assert slack.thread(asked["event"]["ts"]) == []
 
 
 def test_groups_that_change_are_asked_about_again(bot: SlackBot, monkeypatch: pytest.MonkeyPatch) -> None:

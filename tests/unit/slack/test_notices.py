@@ -16,6 +16,7 @@ from bot.delivery.log_channel import LogChannel
 from bot.delivery.messages import Messages
 from bot.delivery.notices import NoticeSender
 from bot.delivery.pace import Pace
+from bot.delivery.sender import MOST_TRIES
 from bot.slack.render import message
 from shared.access import Principal, Source, Visibility
 from shared.blobs import BlobStore
@@ -161,6 +162,101 @@ def test_a_thread_that_is_gone_is_left(slack: FakeSlack, log: Log, make: MakeNot
     slack.fail("chat.postMessage", Failure(error="thread_not_found"))
     settle(make())
     assert notice_rows(log)["files:1"]["problem"] == "thread_not_found"
+
+
+def test_a_line_whose_blocks_are_refused_comes_as_text(
+    slack: FakeSlack, log: Log, store: BlobStore, make: MakeNoticeSender
+) -> None:
+    """A line whose blocks Slack does not take is said in plain text."""
+    sender = make()
+    settle(sender)
+    slack.fail("chat.postMessage", Failure(error="invalid_blocks"))
+    ended(log, store)
+    settle(sender)
+    (posted,) = slack.posted(LOG)
+    assert "blocks" not in posted
+    assert posted["text"].startswith("✅ Succeeded: Run 1")
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (Failure(error="missing_scope"), "Slack refuses chat.postMessage: "),
+        (Failure(error="token_revoked"), "Slack refuses the bot's token (token_revoked): correct it; `lml doctor`"),
+    ],
+)
+def test_a_line_waits_for_an_operator(
+    slack: FakeSlack,
+    log: Log,
+    store: BlobStore,
+    make: MakeNoticeSender,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    failure: Failure,
+    said: str,
+) -> None:
+    """What only an operator can mend is said in the bot's log; the line is neither lost nor tried again at once."""
+    sender = make()
+    settle(sender)
+    slack.fail("chat.postMessage", failure)
+    ended(log, store)
+    settle(sender)
+    assert said in caplog.text
+    row = notice_rows(log)["ended:1"]
+    assert (row["done_at"], row["problem"], row["message_ts"], row["tries"]) == (None, None, None, 0)
+    assert len(slack.called("chat.postMessage")) == 1
+
+
+def test_a_line_that_is_refused_is_tried_again_and_then_given_up(
+    slack: FakeSlack, log: Log, store: BlobStore, make: MakeNoticeSender
+) -> None:
+    """A refusal that nobody knows is met some times, the next line gets its turn, and the reason is kept."""
+    sender = make()
+    settle(sender)
+    slack.fail("chat.postMessage", *[Failure(error="never_heard_of")] * (MOST_TRIES + 1))
+    ended(log, store)
+    sent_until(sender, lambda: notice_rows(log).get("ended:1", {}).get("done_at"))
+    assert notice_rows(log)["ended:1"]["problem"] == "never_heard_of"
+    ended(log, store, "b.csv")
+    settle(sender)
+    assert len(lines(slack)) == 1
+
+
+@pytest.fixture
+def told(log: Log) -> NewNotice:
+    """Words for Ada, or for her alone in a channel."""
+    body = {"text": "Run 1 has no card.", "else_channel": "C0GENERAL"}
+    new = NewNotice("no-card:1", NoticeKind.TELL, TEAM, "U0ADA", body=body)
+    with log.write() as connection:
+        assert notices.write(connection, new)
+    return new
+
+
+def test_who_takes_no_direct_message_is_told_in_the_channel_once_it_has_a_turn(
+    slack: FakeSlack, log: Log, make: MakeNoticeSender, told: NewNotice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The words come for them alone where they asked; a 429 of that is waited for."""
+    slack.fail("chat.postMessage", *[Failure(error="messages_tab_disabled")] * 2)
+    slack.fail("chat.postEphemeral", Failure(status=429, error="ratelimited", retry_after_s=60))
+    settle(make())
+    assert notice_rows(log)[told.key]["done_at"] is None
+    assert slack.ephemerals == []
+    with log.write() as connection:
+        connection.execute(update(notices.outbox).values(due_at=now(connection) - timedelta(seconds=1)))
+    settle(make())
+    assert [(one["user"], one["text"]) for one in slack.ephemerals] == [("U0ADA", "Run 1 has no card.")]
+    assert notice_rows(log)[told.key]["problem"] is None
+
+
+def test_who_can_be_told_nowhere_is_named_in_the_log(
+    slack: FakeSlack, log: Log, make: MakeNoticeSender, told: NewNotice, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where neither way is open, the words are given up with both reasons."""
+    slack.fail("chat.postMessage", Failure(error="messages_tab_disabled"))
+    slack.fail("chat.postEphemeral", Failure(error="user_not_in_channel"))
+    settle(make())
+    assert "Nobody could be told of run None: messages_tab_disabled, user_not_in_channel." in caplog.text
+    assert notice_rows(log)[told.key]["problem"] == "user_not_in_channel"
 
 
 def test_a_line_mentions_and_links_nothing_of_others(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from bot.delivery.pace import OwnBuckets, Pace
-from bot.delivery.rates import CHANNEL, RATES, Bucket, Rate
+from bot.delivery.rates import ANY_METHOD, CHANNEL, RATES, Bucket, Rate
 from bot.delivery.redis_buckets import ASKED_AGAIN_AFTER_S, RedisBuckets
 
 
@@ -92,8 +92,23 @@ def test_what_slack_asks_for_holds_the_method(clock: Clock) -> None:
 def test_a_refused_token_holds_everything(clock: Clock) -> None:
     """Nothing is called with a token that Slack refuses, for a while."""
     pace = Pace(clock=clock)
-    pace.hold_all(300)
+    pace.hold(ANY_METHOD, 300)
     assert [pace.take(method) for method in RATES] == [300.0] * len(RATES)
+
+
+def test_the_soonest_turn_is_known_however_it_was_asked_for(clock: Clock) -> None:
+    """Whoever waits hears of the turns of others too: in any channel, and of what may not wait."""
+    pace = Pace(clock=clock)
+    assert pace.soonest_s("chat.update", "chat.postMessage") is None
+    pace.hold("chat.postMessage", 20, channel="C1")
+    pace.hold("chat.update", 30)
+    assert pace.take("chat.postMessage", channel="C1", urgent=True) == 20
+    assert pace.take("chat.update") == 30
+    assert pace.soonest_s("chat.update", "chat.postMessage") == 20
+    assert pace.soonest_s("chat.update") == 30
+    clock.now += 25
+    assert pace.soonest_s("chat.update", "chat.postMessage") == 5
+    assert pace.soonest_s("files.info") is None
 
 
 class Away:

@@ -17,8 +17,8 @@ from bot.cards import Card, Step, StepState, Table
 from bot.grammar import VERB_NAMES, load_verb
 from bot.slack.blocks import escape
 from bot.slack.buttons import run_buttons
-from bot.slack.render import TEXT_CHARACTERS, message, text_of, view_blocks
-from bot.slack.views.fields import Place, modal
+from bot.slack.home import answer_view
+from bot.slack.render import TEXT_CHARACTERS, message, text_of
 from bot.verbs.help import Help, help_card
 from shared.log.runs import RunState
 
@@ -141,7 +141,9 @@ def test_people_in_tables_are_named_by_slack() -> None:
         "Runs", ("run", "class", "by"), (("1", "U0ADA", "U0ADA"), ("2", "x", "service:billing"), ("3", "x", ""))
     )
     _, blocks = message(Card(title="Log", tables=(table, table)))
-    for block in (block for block in blocks if block["type"] in ("table", "data_table")):
+    tables = [block for block in blocks if block["type"] in ("table", "data_table")]
+    assert len(tables) == 2
+    for block in tables:
         rows = block["rows"][1:]
         assert rows[0][1] == {"type": "raw_text", "text": "U0ADA"}
         assert rows[0][2]["elements"][0]["elements"] == [{"type": "user", "user_id": "U0ADA"}]
@@ -163,13 +165,8 @@ def test_a_hostile_card_can_do_nothing(classic: bool) -> None:
 
 @pytest.mark.parametrize("name", sample_cards())
 def test_a_card_can_be_shown_in_a_view(name: str) -> None:
-    """In a modal the same card stands without what views do not take: its tables are text with columns."""
-    check_view(notice_of(sample_cards()[name]))
-
-
-def notice_of(card: Card) -> dict[str, Any]:
-    """A modal that shows a card."""
-    return modal("lml:answer", "LML", view_blocks(card), place=Place())
+    """In a modal the same card stands without what views do not take: as text."""
+    check_view(answer_view(sample_cards()[name]))
 
 
 def test_the_text_of_a_card_is_not_formatted_by_names() -> None:

@@ -105,4 +105,5 @@ def test_every_action_of_the_home_tab_is_known() -> None:
     elements = [element for block in view["blocks"] for element in (*block.get("elements", ()), block.get("accessory"))]
     actions = {element["action_id"] for element in elements if element and "action_id" in element}
     known = (ids.WORDS, ids.OPEN, ids.DETAILS, ids.HOME_DATASET, ids.HOME_REFRESH)
+    assert actions
     assert all(action.startswith(known) for action in actions)
